@@ -28,7 +28,8 @@ _STATES = "'REQUESTED', 'OFFERED', 'ACCEPTED', 'AGREED', 'VERIFIED', 'FINALIZED'
 class Negotiation(Base):
     """One contract negotiation of the Dataspace Protocol over an offer.
 
-    The terms in force (`policy`, `plan`, `price`, `template`, `parameters`, `valid_until`) are those proposed last, by `terms_by`.
+    The terms in force (`policy`, `plan`, `price`, `template`, `parameters`, `valid_until`) are those proposed
+    last, by `terms_by`.
     """
 
     __tablename__ = "negotiation"
@@ -65,7 +66,7 @@ class Negotiation(Base):
 
 
 class NegotiationEvent(Base):
-    """One step of either side: the state it led to and, where it changed them, the terms it proposed. Never altered."""
+    """One step of either side: the state it led to and the terms it proposed, if any. Never altered."""
 
     __tablename__ = "negotiation_event"
     __table_args__ = (Index("uq_negotiation_event_number", "negotiation_id", "number", unique=True),)
@@ -86,7 +87,8 @@ class NegotiationEvent(Base):
 class AgreementRecord(Base):
     """A signed agreement. Its document never changes; `state` and the consumer's signature move forward only.
 
-    `ledger_id` is the random name it bears on the public ledger, so that an entry does not tell which agreement it is about.
+    `ledger_id` is the random name it bears on the public ledger, so that an entry does not tell which agreement
+    it is about.
     """
 
     __tablename__ = "agreement"
@@ -120,9 +122,20 @@ class AgreementRecord(Base):
 
 # What both sides signed, and what names it: fixed from the first write on.
 FIXED = (
-    "id", "ledger_id", "negotiation_id", "dataset_id", "version_id", "provider_id", "consumer_id", "document", "digest",
-    "provider_signature", "valid_from", "valid_until", "created_at",
-)  # fmt: skip
+    "id",
+    "ledger_id",
+    "negotiation_id",
+    "dataset_id",
+    "version_id",
+    "provider_id",
+    "consumer_id",
+    "document",
+    "digest",
+    "provider_signature",
+    "valid_from",
+    "valid_until",
+    "created_at",
+)
 
 
 class ImmutableError(RuntimeError):

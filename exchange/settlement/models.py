@@ -9,13 +9,14 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from exchange.database import Base, UTCDateTime
 
-# Kinds of account. `available` is a participant's to spend, `payable` what the exchange owes it and has not credited yet,
-# `escrow` holds one agreement's money; `clearing` mirrors the bank outside and is the one kind that goes below zero.
+# Kinds of account. `available` is a participant's to spend, `payable` what the exchange owes it and has not
+# credited yet, `escrow` holds one agreement's money, `fee` is what the exchange earned; `clearing` mirrors the
+# bank outside and is the one kind that goes below zero.
 AVAILABLE, PAYABLE, ESCROW, CLEARING, FEE = "available", "payable", "escrow", "clearing", "fee"
 
 
 class Account(Base):
-    """A balance in fen of one owner for one purpose; `subject` is the agreement that an escrow account belongs to."""
+    """A balance in fen of one owner for one purpose; `subject` is the agreement of an escrow account."""
 
     __tablename__ = "account"
     __table_args__ = (
@@ -38,8 +39,8 @@ class Account(Base):
 class JournalEntry(Base):
     """One booking. `key` names the event it books, so that the same event is never booked twice.
 
-    The row is written after its postings and closes them: database triggers refuse it unless they sum to zero, and
-    refuse any later posting, update or delete (see exchange.settlement.guards).
+    The row is written after its postings and closes them: database triggers refuse it unless they sum to zero,
+    and refuse any later posting, update or delete (see exchange.settlement.guards).
     """
 
     __tablename__ = "journal_entry"
@@ -63,7 +64,7 @@ class JournalEntry(Base):
 
 
 class Posting(Base):
-    """One leg: `amount_fen` is added to the account (negative: taken from it). The legs of an entry sum to zero."""
+    """One leg: `amount_fen` is added to the account, or taken from it. The legs of an entry sum to zero."""
 
     __tablename__ = "posting"
     __table_args__ = (
@@ -87,7 +88,8 @@ class Posting(Base):
 class Escrow(Base):
     """Money held for one agreement, zero for a free plan: held once, then released or refunded once.
 
-    `release_due_at` is set at delivery: when it passes without a word of the consumer, the money goes to the provider.
+    `release_due_at` is set at delivery: when it passes without a word of the consumer, the money goes to the
+    provider.
     """
 
     __tablename__ = "escrow"
