@@ -1,0 +1,134 @@
+"""Who acts and what they may do: roles, permissions and the actor. Deny by default.
+
+A permission reads `scope:resource:action`; scope is `public` (everybody), `account` (any signed-in person), `firm` (a participant's own
+things) or `exchange` (across participants). Roles are those of DESIGN: five of a firm, three of the exchange.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Permission(StrEnum):
+    """Every permission there is; a route or an operation names exactly one."""
+
+    PUBLIC = "public:site:read"
+    ACCOUNT = "account:self:use"
+    CATALOG_READ = "firm:catalog:read"
+    PARTICIPANT_READ = "firm:participant:read"
+    PARTICIPANT_MANAGE = "firm:participant:manage"
+    TOKEN_MANAGE = "firm:token:manage"
+    SIGN = "firm:signature:give"
+    DATASET_READ = "firm:dataset:read"
+    DATASET_WRITE = "firm:dataset:write"
+    OFFER_WRITE = "firm:offer:write"
+    APPRAISAL_WRITE = "firm:appraisal:write"
+    NEGOTIATION_READ = "firm:negotiation:read"
+    NEGOTIATION_REQUEST = "firm:negotiation:request"
+    NEGOTIATION_ANSWER = "firm:negotiation:answer"
+    SETTLEMENT_READ = "firm:settlement:read"
+    SETTLEMENT_PAY = "firm:settlement:pay"
+    TRANSFER_READ = "firm:transfer:read"
+    TRANSFER_REQUEST = "firm:transfer:request"
+    TRANSFER_CONTROL = "firm:transfer:control"
+    EVIDENCE_READ = "firm:evidence:read"
+    AUDIT_READ = "exchange:ledger:read"
+    VERIFY_PARTICIPANT = "exchange:participant:verify"
+    TOP_UP = "exchange:settlement:book"
+    SUPERVISE = "exchange:market:supervise"
+
+
+class Role(StrEnum):
+    """Roles of a firm's people, then the exchange's own."""
+
+    OWNER = "owner"
+    PUBLISHER = "publisher"
+    BUYER = "buyer"
+    FINANCE = "finance"
+    COMPLIANCE = "compliance"
+    OPERATOR = "operator"
+    SUPERVISOR = "supervisor"
+    AUDITOR = "auditor"
+
+
+EXCHANGE_ROLES = frozenset({Role.OPERATOR, Role.SUPERVISOR, Role.AUDITOR})
+FIRM_ROLES = frozenset(Role) - EXCHANGE_ROLES
+
+_P = Permission
+_EVERYBODY = {_P.PUBLIC}
+_SIGNED_IN = _EVERYBODY | {_P.ACCOUNT, _P.CATALOG_READ}
+_FIRM = _SIGNED_IN | {
+    _P.PARTICIPANT_READ, _P.DATASET_READ, _P.NEGOTIATION_READ, _P.SETTLEMENT_READ, _P.TRANSFER_READ, _P.EVIDENCE_READ, _P.TOKEN_MANAGE,
+}  # fmt: skip
+_PUBLISHER = _FIRM | {
+    _P.DATASET_WRITE, _P.OFFER_WRITE, _P.APPRAISAL_WRITE, _P.NEGOTIATION_ANSWER, _P.TRANSFER_CONTROL, _P.SIGN,
+}  # fmt: skip
+_BUYER = _FIRM | {_P.NEGOTIATION_REQUEST, _P.TRANSFER_REQUEST, _P.SETTLEMENT_PAY, _P.SIGN}
+
+ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
+    Role.OWNER: frozenset(_PUBLISHER | _BUYER | {_P.PARTICIPANT_MANAGE}),
+    Role.PUBLISHER: frozenset(_PUBLISHER),
+    Role.BUYER: frozenset(_BUYER),
+    Role.FINANCE: frozenset(_FIRM | {_P.SETTLEMENT_PAY}),
+    Role.COMPLIANCE: frozenset(_FIRM),
+    Role.OPERATOR: frozenset(_SIGNED_IN | {_P.VERIFY_PARTICIPANT, _P.TOP_UP, _P.TOKEN_MANAGE}),
+    Role.SUPERVISOR: frozenset(_SIGNED_IN | {_P.AUDIT_READ, _P.SUPERVISE, _P.TOKEN_MANAGE}),
+    Role.AUDITOR: frozenset(_SIGNED_IN | {_P.AUDIT_READ, _P.TOKEN_MANAGE}),
+}
+
+# What a firm that is not verified yet may do: look around and manage its own account, nothing that others would see.
+PENDING_PERMISSIONS = frozenset(_SIGNED_IN | {_P.PARTICIPANT_READ, _P.PARTICIPANT_MANAGE, _P.TOKEN_MANAGE, _P.SIGN})
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A person or token at the door, as the entry point authenticated it; services trust it and nothing else.
+
+    `participant` is the firm acted for (None for the exchange's own people and for strangers), `status` its state
+    (pending, verified, suspended). `scopes` narrows an API token (None: all that the roles allow).
+    """
+
+    user: str | None = None
+    name: str = ""
+    participant: str | None = None
+    participant_name: str = ""
+    status: str = ""
+    roles: frozenset[Role] = frozenset()
+    scopes: frozenset[Permission] | None = None
+    session: str | None = None
+    token: str | None = None
+    locale: str = "en"
+    permissions: frozenset[Permission] = field(init=False, default=frozenset())
+
+    def __post_init__(self) -> None:
+        granted: frozenset[Permission] = frozenset(_EVERYBODY)
+        for role in self.roles:
+            granted |= ROLE_PERMISSIONS[role]
+        if self.participant is not None and self.status != "verified":
+            granted &= PENDING_PERMISSIONS
+        if self.scopes is not None:
+            granted = (granted & self.scopes) | _EVERYBODY
+        object.__setattr__(self, "permissions", frozenset(granted))
+
+    @property
+    def is_authenticated(self) -> bool:
+        return self.user is not None
+
+    @property
+    def organisation(self) -> str:
+        """Return the firm's name for the page, empty for the exchange's own people."""
+        return self.participant_name
+
+    @property
+    def is_exchange(self) -> bool:
+        """Say whether this person holds a role of the exchange and so sees across participants."""
+        return bool(self.roles & EXCHANGE_ROLES)
+
+    def may(self, permission: Permission | str) -> bool:
+        return permission in self.permissions
+
+
+STRANGER = Actor()
+# The program itself: timers, jobs and start-up, acting by a rule that somebody signed.
+SYSTEM = Actor(user="system", name="exchange", roles=frozenset())

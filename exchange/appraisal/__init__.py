@@ -1,0 +1,1 @@
+"""Value: quality, estimates and price plans."""

@@ -1,0 +1,1 @@
+"""Record: every step becomes a ledger entry."""

@@ -1,0 +1,88 @@
+"""Evidence bundles: which statements belong to an agreement, a dataset, a participant or a period, packed for offline verification."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ledger.bundle import write_bundle
+from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy.orm import Session
+
+from exchange.access import Permission
+from exchange.audit.models import StatementIndex
+from exchange.audit.service import record
+from exchange.steps import Services, Step, operation
+
+_JOINING = ("participant.joined", "participant.keys", "participant.verified")
+_OF_DATASET = (
+    "dataset.version_published", "dataset.rights_declared", "dataset.graded", "offer.published", "offer.closed",
+    "quality.reported", "valuation.reported",
+)  # fmt: skip
+
+
+def of_agreement(session: Session, ledger_id: str, negotiation: str, dataset: str, parties: Sequence[str]) -> list[str]:
+    """Return the ids of all statements that prove an agreement: its own, its negotiation's, the dataset's, the parties' keys."""
+    return _select(
+        session,
+        StatementIndex.subject.in_([ledger_id, negotiation]),
+        (StatementIndex.subject == dataset) & StatementIndex.kind.in_(_OF_DATASET),
+        StatementIndex.subject.in_(parties) & StatementIndex.kind.in_(_JOINING),
+    )
+
+
+def of_participant(session: Session, participant: str) -> list[str]:
+    """Return the ids of all statements that speak of a participant."""
+    return _select(session, StatementIndex.subject == participant)
+
+
+def of_dataset(session: Session, dataset: str, owner: str) -> list[str]:
+    """Return the ids of the statements about a dataset as it was listed, with its owner's keys."""
+    return _select(
+        session,
+        (StatementIndex.subject == dataset) & StatementIndex.kind.in_(_OF_DATASET),
+        (StatementIndex.subject == owner) & StatementIndex.kind.in_(_JOINING),
+    )
+
+
+def of_period(session: Session, start: datetime, end: datetime) -> list[str]:
+    """Return the ids of all statements made from `start` (included) to `end` (excluded)."""
+    return _select(session, (StatementIndex.at >= start) & (StatementIndex.at < end))
+
+
+def _select(session: Session, *conditions: ColumnElement[bool]) -> list[str]:
+    rows = session.execute(
+        select(StatementIndex.statement, StatementIndex.at)
+        .where(or_(*conditions))
+        .distinct()
+        .order_by(StatementIndex.at)
+    )
+    return list(dict.fromkeys(row.statement for row in rows))
+
+
+def write(
+    services: Services,
+    statements: Sequence[str],
+    subject: Mapping[str, Any],
+    target: Path,
+    attachments: Mapping[str, bytes],
+) -> Path:
+    """Write the bundle zip to `target` and return it."""
+    write_bundle(target, services.log, list(statements), dict(subject), dict(attachments))
+    return target
+
+
+@operation("audit.read", Permission.AUDIT_READ)
+def read_across(step: Step, *, statement: str) -> dict[str, Any]:
+    """Record that somebody of the exchange opened what belongs to participants; promise 10 makes every such read an entry."""
+    record(step, "audit.read", {"reader": step.actor.user, "statement": statement})
+    return {"statement": statement}
+
+
+@operation("audit.export", Permission.AUDIT_READ)
+def export_across(step: Step, *, subject: str, statements: int) -> dict[str, Any]:
+    """Record that somebody of the exchange took an evidence bundle of participants' entries."""
+    record(step, "audit.exported", {"reader": step.actor.user, "subject": subject, "statements": statements})
+    return {"subject": subject}

@@ -1,0 +1,115 @@
+"""Recording: every step writes its signed statement into the ledger, in the step's own transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from ledger.log import Receipt
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from exchange.access import Actor
+from exchange.audit.models import AgreementCounter, StatementIndex
+from exchange.steps import EXCHANGE, Services, Step
+from ledger.entry import Signature, Statement, commit
+
+DOMAIN = "statement"
+
+
+def timestamp(moment: datetime) -> str:
+    """Return RFC 3339 in UTC with microseconds and Z."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def record(
+    step: Step,
+    kind: str,
+    fields: Mapping[str, Any],
+    *,
+    signer: str = EXCHANGE,
+    agreement: str | None = None,
+    subjects: Sequence[str] = (),
+) -> str:
+    """Write one statement of `kind` and return its id; it counts once the step's transaction commits.
+
+    `fields` are plain JSON values; each becomes a salted commitment on the public entry, and its opening stays beside the log.
+    `signer` is a participant's id or EXCHANGE. `agreement` is the agreement's random ledger id: the statement then carries
+    that agreement's running counter. `subjects` are the ids (participants, dataset, agreement) under which it can be found.
+    """
+    counter = next_counter(step.session, agreement) if agreement else None
+    statement = Statement(
+        kind=kind,
+        id=step.new_id(),
+        at=timestamp(step.now),
+        fields=dict(fields),
+        agreement=agreement,
+        counter=counter,
+    )
+    draft = commit(statement, lambda field: step.random(f"salt/{field}"))
+    signed = step.sign(signer, DOMAIN, draft.payload)
+    if not step.missing:
+        signature = Signature(
+            participant=signed.participant,
+            public=signed.public,
+            custody=signed.custody,
+            signature=signed.signature,
+        )
+        step.services.log.append(step.session.connection(), draft, signature)
+    for subject in dict.fromkeys(
+        [*subjects, *([signer] if signer != EXCHANGE else []), *([agreement] if agreement else [])]
+    ):
+        step.session.add(StatementIndex(statement=statement.id, subject=subject, kind=kind, at=step.now))
+    step.session.flush()
+    step.statements.append(statement.id)
+    return statement.id
+
+
+def next_counter(session: Session, agreement: str) -> int:
+    """Take the next number of `agreement`; the row stays locked until the transaction ends, so none is skipped or doubled."""
+    taken = session.execute(
+        update(AgreementCounter)
+        .where(AgreementCounter.agreement == agreement)
+        .values(value=AgreementCounter.value + 1)
+        .returning(AgreementCounter.value)
+    ).scalar_one_or_none()
+    if taken is None:
+        session.add(AgreementCounter(agreement=agreement, value=1))
+        session.flush()
+        return 1
+    return taken
+
+
+def receipts(services: Services, statements: Sequence[str]) -> list[Receipt]:
+    """Return the receipts of committed statements, waiting up to the settings' limit.
+
+    Raises ledger.errors.LedgerUnavailableError when the log cannot integrate them in time; nothing is lost then.
+    """
+    return [
+        services.log.receipt(statement, timeout=services.settings.receipt_timeout_seconds) for statement in statements
+    ]
+
+
+def statements_of(session: Session, subject: str) -> list[str]:
+    """Return the ids of all statements that speak of `subject`, oldest first."""
+    rows = session.scalars(
+        select(StatementIndex.statement)
+        .where(StatementIndex.subject == subject)
+        .order_by(StatementIndex.at, StatementIndex.statement)
+    )
+    return list(rows)
+
+
+def may_open(session: Session, actor: Actor, statement: str) -> bool:
+    """Say whether `actor` may read the openings of a statement: its parties, and those who audit."""
+    if actor.is_exchange and actor.may("exchange:ledger:read"):
+        return True
+    if actor.participant is None:
+        return False
+    found = session.scalar(
+        select(StatementIndex.statement).where(
+            StatementIndex.statement == statement, StatementIndex.subject == actor.participant
+        )
+    )
+    return found is not None

@@ -1,0 +1,174 @@
+"""The database: engines, sessions, column types and migrations, the same on SQLite and PostgreSQL.
+
+SQLite runs in WAL with synchronous=FULL: an acknowledged commit survives a power cut. Writers begin IMMEDIATE, so that two writers wait for
+each other instead of failing half-way. Versions of SQLite from 3.7.0 to 3.51.2 can corrupt a WAL that several connections reset at
+once (mended in 3.51.3); where the standard library's is one of these, `pysqlite3` brings a newer one.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from sqlalchemy import DateTime, Dialect, Engine, MetaData, create_engine, event
+from sqlalchemy.engine import Connection
+from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+from sqlalchemy.types import TypeDecorator
+
+from exchange.errors import SettingsError
+
+_WAL_RESET_MENDED = (3, 51, 3)
+_BUSY_TIMEOUT_MS = 10_000
+
+
+class Base(DeclarativeBase):
+    """Root of all models; constraints are named so that migrations can address them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """An aware datetime, stored as UTC without zone and given back aware; a naive one is refused."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise TypeError("A time without a zone reached the database.")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+def sqlite_module() -> ModuleType:
+    """Return a SQLite module that is free of the WAL-reset bug. Raises SettingsError where there is none."""
+    if sqlite3.sqlite_version_info >= _WAL_RESET_MENDED:
+        return sqlite3
+    try:
+        import pysqlite3.dbapi2 as newer
+    except ImportError as error:
+        raise SettingsError(
+            f"SQLite {sqlite3.sqlite_version} can corrupt the database when several workers write.",
+            "Install the package pysqlite3, or set database_url to a PostgreSQL server.",
+        ) from error
+    return newer
+
+
+def make_engine(url: str) -> Engine:
+    """Return an engine for `url` (sqlite:///FILE or postgresql://…) with the durability the promises need."""
+    if url.startswith("sqlite"):
+        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(
+            url,
+            module=sqlite_module(),
+            connect_args={
+                "isolation_level": None,
+                "timeout": _BUSY_TIMEOUT_MS / 1000,
+                "check_same_thread": False,
+            },
+            pool_size=20,
+            max_overflow=20,
+        )
+        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    if url.startswith("postgresql://"):
+        url = "postgresql+psycopg://" + url.removeprefix("postgresql://")
+    return create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True, isolation_level="READ COMMITTED")
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"busy_timeout={_BUSY_TIMEOUT_MS}",
+        "secure_delete=ON",
+        "temp_store=MEMORY",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes", True)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+class Database:
+    """Sessions over one engine: `writing()` commits or rolls back as a whole, `reading()` never writes."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = make_engine(url)
+        self._reader = self.engine.execution_options(writes=False)
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self._reading_sessions = sessionmaker(self._reader, expire_on_commit=False)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """Yield a session whose work commits at the end, or not at all when the block raises."""
+        with self._sessions() as session, session.begin():
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Yield a session for reads; anything written in it is rolled back."""
+        with self._reading_sessions() as session:
+            try:
+                yield session
+            finally:
+                session.rollback()
+
+    def reading_session(self) -> Session:
+        """Return an open reading session; the caller closes it (one per request)."""
+        return self._reading_sessions()
+
+    def migrate(self) -> None:
+        """Bring the schema to the newest revision (Alembic); nothing happens when it is there already."""
+        from alembic import command
+
+        with self.engine.connect() as connection:
+            command.upgrade(alembic_config(connection), "head")
+            connection.commit()
+
+    def revision(self) -> str | None:
+        """Return the schema's revision, or None for an empty database."""
+        from alembic.runtime.migration import MigrationContext
+
+        with self._reader.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+
+    def dispose(self) -> None:
+        self.engine.dispose()
+
+
+def alembic_config(connection: Connection | None = None) -> Any:
+    """Return the Alembic configuration of the migrations inside this package."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config

@@ -1,0 +1,164 @@
+"""Errors as answers: one table from error to status; problem+json (RFC 9457) below /api, pages elsewhere."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import structlog
+from flask import Flask, Response, current_app, jsonify, render_template, request
+from flask_babel import get_locale
+from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import HTTPException
+
+from exchange import errors
+from ledger.errors import LedgerError
+
+log = structlog.get_logger()
+
+STATUS: dict[type[Exception], int] = {
+    errors.InvalidInputError: 422,
+    errors.PayloadTooLargeError: 413,
+    errors.NotFoundError: 404,
+    errors.PermissionDeniedError: 403,
+    errors.AuthenticationError: 401,
+    errors.ConflictError: 409,
+    errors.IdempotencyError: 422,
+    errors.PolicyDeniedError: 403,
+    errors.AwaitingSignatureError: 202,
+    errors.StorageError: 507,
+    errors.UnavailableError: 503,
+    errors.ExchangeError: 400,
+}
+
+_HTTP_TEXT: dict[int, tuple[errors.Bilingual, errors.Bilingual]] = {
+    400: (
+        ("The request could not be understood.", "无法理解该请求。"),
+        ("Load the page again and repeat the step.", "请重新载入页面后重试。"),
+    ),
+    404: (
+        ("There is nothing at this address for you.", "此地址没有您可以访问的内容。"),
+        ("Check the address, or start from the catalogue.", "请检查地址，或从目录开始。"),
+    ),
+    405: (
+        ("This address does not take that method.", "此地址不支持该方法。"),
+        ("See the API page.", "请参阅 API 页面。"),
+    ),
+    413: (
+        ("The request is larger than allowed.", "请求超过允许的大小。"),
+        ("Send less at once.", "请减小单次发送的数据量。"),
+    ),
+    422: (
+        ("Some fields are missing or wrong.", "有字段缺失或不正确。"),
+        ("Mend the fields named in details.", "请修正 details 中指出的字段。"),
+    ),
+    429: (
+        ("Too many attempts.", "尝试次数过多。"),
+        ("Wait a minute, then try again.", "请稍等一分钟后再试。"),
+    ),
+}
+_PAGES = {400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 503}
+_INTERNAL = (
+    ("Something went wrong inside the exchange.", "交换平台内部发生错误。"),
+    (
+        "Try again; if it stays, tell the operator the reference below.",
+        "请重试；若仍出现，请将下方编号告知运营方。",
+    ),
+)
+
+
+def init_app(app: Flask) -> None:
+    """Register the handlers."""
+    app.register_error_handler(errors.ExchangeError, _exchange_error)
+    app.register_error_handler(LedgerError, _recording_error)
+    app.register_error_handler(OperationalError, _recording_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def status_of(error: Exception) -> int:
+    """Return the HTTP status of a domain error: that of the nearest class in the table."""
+    for kind in type(error).__mro__:
+        if kind in STATUS:
+            return STATUS[kind]
+    return 500
+
+
+def is_api() -> bool:
+    """Say whether this request wants JSON errors."""
+    return request.path.startswith("/api/")
+
+
+def _exchange_error(error: errors.ExchangeError) -> Response:
+    status = status_of(error)
+    return _answer(status, error.code, error.reason, error.mend, field=error.field, details=error.details)
+
+
+def _recording_error(error: Exception) -> Response:
+    log.error("recording failed", type=type(error).__name__)
+    return _exchange_error(
+        errors.UnavailableError(
+            ("The ledger or the database cannot be written just now.", "账本或数据库暂时无法写入。"),
+            ("Try again in a moment.", "请稍后重试。"),
+        )
+    )
+
+
+def _http_error(error: HTTPException) -> Response:
+    status = error.code or 500
+    if status < 400 and error.response is not None:
+        return error.response
+    reason, mend = _HTTP_TEXT.get(status, ((error.name, error.name), ("", "")))
+    details: dict[str, Any] = {}
+    data = getattr(error, "data", None)
+    if isinstance(data, dict) and data.get("messages"):
+        details["messages"] = data["messages"]
+    code = "invalid-input" if status == 422 else error.name.lower().replace(" ", "-")
+    return _answer(status, code, reason, mend, details=details)
+
+
+def _unexpected(error: Exception) -> Response:
+    reference = secrets.token_hex(6)
+    log.exception("unexpected error", reference=reference, endpoint=request.endpoint)
+    if current_app.testing and current_app.config.get("PROPAGATE_UNEXPECTED"):
+        raise error
+    return _answer(500, "internal", *_INTERNAL, details={"reference": reference})
+
+
+def _answer(
+    status: int,
+    code: str,
+    reason: errors.Bilingual,
+    mend: errors.Bilingual,
+    *,
+    field: str | None = None,
+    details: dict[str, Any] | None = None,
+) -> Response:
+    index = 1 if str(get_locale() or "en").startswith("zh") else 0
+    problem = {
+        "type": f"urn:exchange:problem:{code}",
+        "title": reason[index],
+        "status": status,
+        "code": code,
+        "detail": reason[index],
+        "mend": mend[index],
+        **({"field": field} if field else {}),
+        **(details or {}),
+    }
+    if is_api():
+        response = jsonify(problem)
+        response.content_type = "application/problem+json"
+    else:
+        page = f"errors/{status}.html" if status in _PAGES else "errors/page.html"
+        response = current_app.make_response(
+            render_template(
+                page, code=status, reason=reason[index], mend=mend[index], reasons=(details or {}).get("reasons"),
+                reference=(details or {}).get("reference"),
+            )
+        )  # fmt: skip
+    response.status_code = status
+    if status == 503:
+        response.headers["Retry-After"] = "5"
+    if status == 401 and is_api():
+        response.headers["WWW-Authenticate"] = 'Bearer realm="exchange"'
+    return response

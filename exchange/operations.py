@@ -1,0 +1,284 @@
+"""Runs operations: permission, transaction, idempotency, waiting signatures, receipts. The one door for every change of state.
+
+Promise 1 of the design is kept here: a change and its statements commit together, and the answer leaves only after every
+statement is integrated under a checkpoint signed after that commit. If the ledger does not answer in time the caller gets
+503, and the same Idempotency-Key later returns the stored answer with its receipts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ledger.log import Receipt
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.orm import Session
+
+from exchange.access import SYSTEM, Actor
+from exchange.audit import service as audit
+from exchange.audit.models import IdempotentAnswer, SignatureRequest
+from exchange.database import Database
+from exchange.errors import (
+    AwaitingSignatureError,
+    ConflictError,
+    IdempotencyError,
+    InvalidInputError,
+    NotFoundError,
+    PermissionDeniedError,
+    UnavailableError,
+)
+from exchange.identifiers import uuid7
+from exchange.participants.keys import PartySigner
+from exchange.steps import OPERATIONS, Operation, Services, Step
+from ledger.canonical import encode
+from ledger.errors import LedgerError, LedgerUnavailableError
+
+_SIGNATURE_DAYS = 7
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an operation gave back, and the receipts that prove its record."""
+
+    result: dict[str, Any]
+    receipts: tuple[Receipt, ...]
+
+    @property
+    def receipt(self) -> Receipt | None:
+        """Return the last receipt, which covers the others."""
+        return self.receipts[-1] if self.receipts else None
+
+
+class Operations:
+    """Binds the registered operations to a database and services."""
+
+    def __init__(self, database: Database, services: Services) -> None:
+        self.database = database
+        self.services = services
+
+    def run(self, actor: Actor, name: str, *, idempotency_key: str | None = None, **arguments: Any) -> Outcome:
+        """Run operation `name` for `actor` and return its outcome with receipts.
+
+        Raises PermissionDeniedError without the permission, AwaitingSignatureError when a self-held key must sign first,
+        IdempotencyError on a reused key, UnavailableError when nothing could be recorded, and what the operation raises.
+        """
+        chosen = _permitted(actor, name)
+        key = _checked_key(idempotency_key)
+        digest = _arguments_digest(name, arguments)
+        if key and (answer := self._stored(actor, key, digest)):
+            return self._with_receipts(*answer)
+        seed, now = secrets.token_bytes(32), datetime.now(UTC)
+        try:
+            step, result = self._attempt(chosen, actor, arguments, seed, now, key, digest)
+        except IntegrityError as error:
+            # Another request with the same key, or for the same thing, won the race; its answer is the answer.
+            if key and (answer := self._stored(actor, key, digest)):
+                return self._with_receipts(*answer)
+            raise ConflictError(
+                ("Somebody else changed this at the same moment.", "此内容刚刚被其他操作更改。"),
+                (
+                    "Load it again and repeat the step if it is still needed.",
+                    "请重新载入，如仍需要再重复该步骤。",
+                ),
+            ) from error
+        for follow_up in step.after_commit:
+            follow_up()
+        return self._with_receipts(result, step.statements)
+
+    def run_as_system(self, name: str, **arguments: Any) -> Outcome:
+        """Run an operation as the program itself: jobs and timers, under a rule that somebody signed."""
+        return self.run(SYSTEM, name, **arguments)
+
+    def _attempt(
+        self,
+        chosen: Operation,
+        actor: Actor,
+        arguments: dict[str, Any],
+        seed: bytes,
+        now: datetime,
+        key: str | None,
+        digest: str,
+        provided: dict[str, bytes] | None = None,
+        request: str | None = None,
+    ) -> tuple[Step, dict[str, Any]]:
+        awaiting: Step | None = None
+        try:
+            with self.database.writing() as session:
+                step = Step(session, actor, now, self.services, seed, PartySigner(), provided or {})
+                result = chosen.function(step, **arguments)
+                session.flush()
+                if step.missing:
+                    awaiting = step
+                    raise _RollBack
+                if key:
+                    session.add(_answer(chosen, actor, key, digest, result, step))
+                if request:
+                    self._close_request(session, request)
+        except _RollBack:
+            assert awaiting is not None  # noqa: S101 - set on the line before the raise
+            self._ask_for_signatures(chosen, actor, arguments, awaiting, key)
+        except LedgerError as error:
+            raise _unavailable() from error
+        except OperationalError as error:
+            raise _unavailable() from error
+        return step, result
+
+    def _ask_for_signatures(
+        self, chosen: Operation, actor: Actor, arguments: dict[str, Any], step: Step, key: str | None
+    ) -> None:
+        identifier = uuid7(step.now, secrets.token_bytes(10))
+        with self.database.writing() as session:
+            session.add(
+                SignatureRequest(
+                    id=identifier,
+                    participant=actor.participant,
+                    user=actor.user,
+                    operation=chosen.name,
+                    arguments=arguments,
+                    payloads=step.missing,
+                    seed=step.seed,
+                    idempotency_key=key,
+                    now=step.now,
+                    lapses_at=step.now + timedelta(days=_SIGNATURE_DAYS),
+                )
+            )
+        raise AwaitingSignatureError(identifier, step.missing)
+
+    def give_signatures(self, actor: Actor, request_id: str, signatures: dict[str, bytes]) -> Outcome:
+        """Carry out a waiting step with the signatures of its payloads, keyed by payload digest.
+
+        Raises NotFoundError for an unknown, foreign or lapsed request, InvalidInputError for a wrong signature.
+        """
+        with self.database.reading() as session:
+            waiting = session.get(SignatureRequest, request_id)
+            if waiting is None or waiting.participant != actor.participant:
+                raise NotFoundError()
+            if waiting.state != "awaiting_signature" or waiting.lapses_at < datetime.now(UTC):
+                raise ConflictError(
+                    ("This step does not wait for a signature any more.", "该步骤已不再等待签名。"),
+                    ("Start the step again.", "请重新发起该步骤。"),
+                )
+        chosen = _permitted(actor, waiting.operation)
+        digest = _arguments_digest(chosen.name, waiting.arguments)
+        step, result = self._attempt(
+            chosen, actor, waiting.arguments, waiting.seed, waiting.now, waiting.idempotency_key, digest,
+            provided=signatures, request=request_id,
+        )  # fmt: skip
+        for follow_up in step.after_commit:
+            follow_up()
+        return self._with_receipts(result, step.statements)
+
+    def _close_request(self, session: Session, request_id: str) -> None:
+        waiting = session.get(SignatureRequest, request_id, with_for_update=True)
+        if waiting is None or waiting.state != "awaiting_signature":
+            raise ConflictError(
+                ("This step was carried out already.", "该步骤已执行。"),
+                ("Load its result.", "请查看其结果。"),
+            )
+        waiting.state = "done"
+        # The seed could give back the salts of the openings, so it is not kept.
+        waiting.seed = b""
+
+    def _stored(self, actor: Actor, key: str, digest: str) -> tuple[dict[str, Any], list[str]] | None:
+        with self.database.reading() as session:
+            found = session.scalar(
+                select(IdempotentAnswer).where(IdempotentAnswer.tenant == _tenant(actor), IdempotentAnswer.key == key)
+            )
+        if found is None:
+            return None
+        if found.arguments_digest != digest:
+            raise IdempotencyError(
+                ("This Idempotency-Key was used for another request.", "该 Idempotency-Key 已用于其他请求。"),
+                ("Use a new key for a new request.", "请为新请求使用新的键。"),
+                field="Idempotency-Key",
+            )
+        return found.result, found.statements
+
+    def _with_receipts(self, result: dict[str, Any], statements: list[str]) -> Outcome:
+        try:
+            return Outcome(result, tuple(audit.receipts(self.services, statements)))
+        except LedgerUnavailableError as error:
+            raise _unavailable(recorded=True) from error
+
+
+class _RollBack(Exception):  # noqa: N818 - control flow, never seen outside
+    """Leaves the transaction without effect because a self-held key has still to sign."""
+
+
+def _permitted(actor: Actor, name: str) -> Operation:
+    chosen = OPERATIONS.get(name)
+    if chosen is None:
+        raise NotFoundError()
+    allowed = actor is SYSTEM if chosen.permission is None else actor is SYSTEM or actor.may(chosen.permission)
+    if not allowed:
+        if actor.participant and actor.status != "verified":
+            raise PermissionDeniedError(
+                (
+                    f"Your organisation is {actor.status}: it may not do this until an operator has verified its evidence.",
+                    "贵机构尚未通过核验，核验完成前不能执行此操作。",
+                ),
+                ("Wait for the verification, or ask the operator.", "请等待核验，或联系运营方。"),
+                code="participant-not-verified",
+            )
+        raise PermissionDeniedError(
+            (f"Your roles do not allow {chosen.permission}.", f"您的角色不具备权限 {chosen.permission}。"),
+            ("Ask an owner of your organisation for the role.", "请向贵机构的所有者申请相应角色。"),
+        )
+    return chosen
+
+
+def _checked_key(key: str | None) -> str | None:
+    if key is not None and not (1 <= len(key) <= 255 and key.isprintable()):
+        raise InvalidInputError(
+            (
+                "An Idempotency-Key has 1 to 255 printable characters.",
+                "Idempotency-Key 须为 1 至 255 个可打印字符。",
+            ),
+            ("Use a UUID.", "请使用 UUID。"),
+            field="Idempotency-Key",
+        )
+    return key
+
+
+def _arguments_digest(name: str, arguments: dict[str, Any]) -> str:
+    return hashlib.sha256(encode({"operation": name, "arguments": arguments})).hexdigest()
+
+
+def _tenant(actor: Actor) -> str:
+    return actor.participant or actor.user or "stranger"
+
+
+def _answer(
+    chosen: Operation, actor: Actor, key: str, digest: str, result: dict[str, Any], step: Step
+) -> IdempotentAnswer:
+    return IdempotentAnswer(
+        tenant=_tenant(actor),
+        key=key,
+        operation=chosen.name,
+        arguments_digest=digest,
+        result={name: value for name, value in result.items() if name not in chosen.secret_fields},
+        statements=step.statements,
+        created_at=step.now,
+    )
+
+
+def _unavailable(*, recorded: bool = False) -> UnavailableError:
+    if recorded:
+        return UnavailableError(
+            (
+                "The step is recorded, but its receipt cannot be given just now.",
+                "该步骤已记录，但暂时无法出具回执。",
+            ),
+            ("Repeat the request with the same Idempotency-Key.", "请使用相同的 Idempotency-Key 重试。"),
+        )
+    return UnavailableError(
+        (
+            "The ledger cannot be written just now, so nothing was done.",
+            "账本暂时无法写入，因此未执行任何操作。",
+        ),
+        ("Try again in a moment.", "请稍后重试。"),
+    )

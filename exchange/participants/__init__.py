@@ -1,0 +1,1 @@
+"""Join: organisations, their people, roles and keys."""

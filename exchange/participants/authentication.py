@@ -1,0 +1,77 @@
+"""Who makes the request: a bearer token, or a session cookie with CSRF protection. Nothing else is an identity."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from flask import Flask, Response, g, request
+
+from exchange import extensions
+from exchange.access import STRANGER
+from exchange.config import Settings
+from exchange.errors import AuthenticationError
+from exchange.participants import tokens
+from exchange.web import database, reading, services
+
+_SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
+
+
+def cookie_name(settings: Settings) -> str:
+    """Return the session cookie's name; the __Host- prefix binds it to this host where TLS is used."""
+    return "__Host-session" if settings.secure_cookies else "session"
+
+
+def init_app(app: Flask) -> None:
+    """Load the actor before every request; it runs before the permission gate."""
+    app.before_request_funcs.setdefault(None, []).insert(0, load_actor)
+
+
+def load_actor() -> None:
+    """Set g.actor. A bearer token that is wrong, expired or revoked is refused, never treated as a stranger."""
+    g.actor = STRANGER
+    endpoint = request.endpoint or ""
+    if endpoint == "static" or endpoint.endswith(".static"):
+        return
+    header = request.headers.get("Authorization", "")
+    if header:
+        _by_token(header)
+        return
+    identifier = request.cookies.get(cookie_name(services().settings))
+    if identifier:
+        found = tokens.actor_of_session(reading(), services().settings, identifier)
+        if found is not None:
+            g.actor, renew = found
+            if renew:
+                with database().writing() as session:
+                    tokens.touch_session(session, g.actor.session)
+    if request.method not in _SAFE_METHODS and (g.actor.session or not request.path.startswith("/api/")):
+        extensions.csrf.protect()
+
+
+def _by_token(header: str) -> None:
+    scheme, _, credential = header.partition(" ")
+    # Access tokens of transfers are JWTs; the transfer's own views check them.
+    if scheme.lower() in {"bearer", "dpop"} and credential.count(".") == 2:
+        g.access_token = credential
+        return
+    actor = tokens.actor_of_token(reading(), credential) if scheme.lower() == "bearer" else None
+    if actor is None:
+        raise AuthenticationError(
+            ("This token is unknown, expired or revoked.", "该令牌未知、已过期或已撤销。"),
+            (
+                "Make a new one under Account, or with `exchange login`.",
+                "请在账户页面或使用 `exchange login` 重新创建。",
+            ),
+            code="invalid-token",
+        )
+    g.actor = actor
+
+
+def set_session_cookie(response: Response, identifier: str) -> Response:
+    """Attach the session cookie of a fresh login."""
+    settings = services().settings
+    response.set_cookie(
+        cookie_name(settings), identifier, max_age=timedelta(hours=settings.session_absolute_hours),
+        secure=settings.secure_cookies, httponly=True, samesite="Lax", path="/",
+    )  # fmt: skip
+    return response

@@ -1,0 +1,61 @@
+"""Forms of joining, signing in and managing an organisation."""
+
+from __future__ import annotations
+
+from flask_babel import lazy_gettext as _
+from flask_wtf import FlaskForm
+from wtforms import IntegerField, PasswordField, RadioField, SelectMultipleField, StringField, TextAreaField
+from wtforms.validators import EqualTo, InputRequired, Length, NumberRange, Optional
+
+from exchange.access import FIRM_ROLES
+
+
+class LoginForm(FlaskForm):
+    email = StringField(_("E-mail address"), [InputRequired()], render_kw={"autocomplete": "username", "type": "email"})
+    password = PasswordField(_("Password"), [InputRequired()], render_kw={"autocomplete": "current-password"})
+
+
+class RegistrationForm(FlaskForm):
+    name = StringField(_("Name of the organisation"), [InputRequired(), Length(2, 200)])
+    credit_code = StringField(_("Unified social credit code"), [InputRequired()])
+    industry = StringField(_("Industry (GB/T 4754 section or division)"), [Optional(), Length(max=8)])
+    evidence = TextAreaField(_("Evidence for the verification"), [InputRequired(), Length(10, 2000)])
+    custody = RadioField(
+        _("Who keeps the signing key"),
+        choices=[("custodial", _("The exchange keeps it")), ("self-held", _("We keep it ourselves"))],
+        default="custodial",
+    )
+    signing_public_key = StringField(_("Public signing key (Ed25519, base64)"), [Optional(), Length(max=64)])
+    encryption_public_key = StringField(_("Public encryption key (X25519, base64)"), [Optional(), Length(max=64)])
+    owner_name = StringField(_("Your name"), [InputRequired(), Length(1, 100)], render_kw={"autocomplete": "name"})
+    email = StringField(
+        _("E-mail address"),
+        [InputRequired(), Length(max=254)],
+        render_kw={"autocomplete": "username", "type": "email"},
+    )
+    password = PasswordField(_("Password"), [InputRequired()], render_kw={"autocomplete": "new-password"})
+    repeated = PasswordField(
+        _("Password again"),
+        [EqualTo("password", _("The two passwords differ."))],
+        render_kw={"autocomplete": "new-password"},
+    )
+
+
+class PersonForm(FlaskForm):
+    name = StringField(_("Name"), [InputRequired(), Length(1, 100)])
+    email = StringField(_("E-mail address"), [InputRequired(), Length(max=254)], render_kw={"type": "email"})
+    password = PasswordField(_("First password"), [InputRequired()], render_kw={"autocomplete": "new-password"})
+    roles = SelectMultipleField(_("Roles"), choices=[(str(role), str(role)) for role in sorted(FIRM_ROLES)])
+
+
+class TokenForm(FlaskForm):
+    name = StringField(_("What it is for"), [InputRequired(), Length(1, 100)])
+    days = IntegerField(_("Valid for days"), [InputRequired(), NumberRange(1, 366)], default=30)
+
+
+class ActionForm(FlaskForm):
+    """A button: nothing but its CSRF token."""
+
+
+class VerificationForm(FlaskForm):
+    note = StringField(_("Note on the evidence"), [Optional(), Length(max=500)])

@@ -1,0 +1,97 @@
+"""Organisations, their people, sessions, tokens and keys."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from exchange.database import Base, UTCDateTime
+
+
+class Participant(Base):
+    """An organisation: `pending` until an operator verified its evidence, then `verified`; `suspended` stops it."""
+
+    __tablename__ = "participant"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    credit_code: Mapped[str] = mapped_column(String(18), unique=True)
+    country: Mapped[str] = mapped_column(String(2), default="CN")
+    industry: Mapped[str] = mapped_column(String(8), default="")
+    contact: Mapped[str] = mapped_column(String(254), default="")
+    status: Mapped[str] = mapped_column(String(16), default="pending")
+    evidence: Mapped[str] = mapped_column(String(2000), default="")
+    evidence_digest: Mapped[str] = mapped_column(String(80), default="")
+    tenant_key: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    joined_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    verified_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    keys: Mapped[list[ParticipantKey]] = relationship(
+        back_populates="participant", order_by="ParticipantKey.created_at"
+    )
+
+
+class ParticipantKey(Base):
+    """A key pair: Ed25519 for signing or X25519 for encryption; the private half only where it is custodial, wrapped."""
+
+    __tablename__ = "participant_key"
+    __table_args__ = (Index("ix_participant_key_participant_purpose", "participant_id", "purpose"),)
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    participant_id: Mapped[str] = mapped_column(ForeignKey("participant.id"))
+    purpose: Mapped[str] = mapped_column(String(16))
+    custody: Mapped[str] = mapped_column(String(16))
+    public: Mapped[bytes] = mapped_column(LargeBinary)
+    wrapped_private: Mapped[bytes | None] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    retired_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    participant: Mapped[Participant] = relationship(back_populates="keys")
+
+
+class User(Base):
+    """A person who signs in; belongs to one organisation, or to the exchange itself (participant is empty)."""
+
+    __tablename__ = "user_account"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    email: Mapped[str] = mapped_column(String(254), unique=True)
+    name: Mapped[str] = mapped_column(String(100))
+    password_hash: Mapped[str] = mapped_column(String(200))
+    participant_id: Mapped[str | None] = mapped_column(ForeignKey("participant.id"), index=True)
+    roles: Mapped[list[str]] = mapped_column(JSON)
+    locale: Mapped[str] = mapped_column(String(8), default="en")
+    disabled: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    participant: Mapped[Participant | None] = relationship()
+
+
+class LoginSession(Base):
+    """A browser session; only the SHA-256 of its opaque id is stored, so a stolen database opens no session."""
+
+    __tablename__ = "login_session"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("user_account.id"), index=True)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    seen_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    user_agent: Mapped[str] = mapped_column(String(200), default="")
+
+
+class ApiToken(Base):
+    """A scoped API token; its SHA-256 is stored, the token itself is shown once."""
+
+    __tablename__ = "api_token"
+    __table_args__ = (UniqueConstraint("digest"),)
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("user_account.id"), index=True)
+    name: Mapped[str] = mapped_column(String(100))
+    digest: Mapped[str] = mapped_column(String(64))
+    scopes: Mapped[list[str] | None] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

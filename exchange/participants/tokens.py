@@ -1,0 +1,191 @@
+"""Sessions and API tokens: opaque random strings of which only the SHA-256 is stored."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import zlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from exchange.access import Actor, Permission, Role
+from exchange.config import Settings
+from exchange.errors import AuthenticationError, InvalidInputError, NotFoundError
+from exchange.participants import passwords
+from exchange.participants.models import ApiToken, LoginSession, Participant, User
+from exchange.steps import Step, operation
+
+_PREFIX = "ide_"
+_LONGEST_DAYS = 366
+
+
+@dataclass(frozen=True)
+class _Row:
+    actor: Actor
+    seen_at: datetime
+
+
+def digest(secret: str) -> str:
+    """Return the name under which a session id or token is stored."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def new_token(random: bytes) -> str:
+    """Return a token: prefix, 256 random bits, checksum (so that scanners find leaked ones and typing errors cost no look-up)."""
+    body = random.hex()
+    return f"{_PREFIX}{body}_{zlib.crc32(body.encode()):08x}"
+
+
+def looks_like_token(text: str) -> bool:
+    """Say whether prefix, length and checksum of a token are right."""
+    body, _, checksum = text.removeprefix(_PREFIX).rpartition("_")
+    return text.startswith(_PREFIX) and len(body) == 64 and checksum == f"{zlib.crc32(body.encode()):08x}"
+
+
+def authenticate(session: Session, email: str, password: str) -> User:
+    """Return the person with these credentials. Raises AuthenticationError, the same for a wrong name and a wrong password."""
+    user = session.scalar(select(User).where(User.email == email.strip().lower(), User.disabled.is_(False)))
+    if not passwords.matches(user.password_hash if user else None, password) or user is None:
+        raise AuthenticationError(
+            ("E-mail address and password do not belong together.", "邮箱与密码不匹配。"),
+            (
+                "Try again, or ask an owner of your organisation for a new password.",
+                "请重试，或联系贵机构的所有者重置密码。",
+            ),
+        )
+    return user
+
+
+def open_session(session: Session, settings: Settings, user: User, user_agent: str) -> str:
+    """Start a browser session and return its opaque id for the cookie."""
+    identifier = secrets.token_urlsafe(32)
+    now = datetime.now(UTC)
+    session.add(
+        LoginSession(
+            digest=digest(identifier), user_id=user.id, created_at=now, seen_at=now,
+            expires_at=now + timedelta(hours=settings.session_absolute_hours), user_agent=user_agent[:200],
+        )
+    )  # fmt: skip
+    return identifier
+
+
+def close_session(session: Session, identifier: str) -> None:
+    """End a browser session at once."""
+    session.execute(delete(LoginSession).where(LoginSession.digest == digest(identifier)))
+
+
+def actor_of_session(session: Session, settings: Settings, identifier: str) -> tuple[Actor, bool] | None:
+    """Return (actor, whether `seen_at` wants renewal) for a live session id, or None."""
+    now = datetime.now(UTC)
+    row = session.execute(
+        _people(LoginSession.seen_at, LoginSession.expires_at)
+        .join(LoginSession, LoginSession.user_id == User.id)
+        .where(LoginSession.digest == digest(identifier), User.disabled.is_(False))
+    ).one_or_none()
+    if row is None or row.expires_at < now or row.seen_at < now - timedelta(minutes=settings.session_idle_minutes):
+        return None
+    return _actor(row, session_id=digest(identifier)), row.seen_at < now - timedelta(minutes=1)
+
+
+def touch_session(session: Session, session_digest: str) -> None:
+    """Note that a session was used."""
+    session.execute(update(LoginSession).where(LoginSession.digest == session_digest).values(seen_at=datetime.now(UTC)))
+
+
+def actor_of_token(session: Session, token: str) -> Actor | None:
+    """Return the actor of a live API token, or None."""
+    if not looks_like_token(token):
+        return None
+    row = session.execute(
+        _people(ApiToken.id.label("token_id"), ApiToken.scopes, ApiToken.expires_at)
+        .join(ApiToken, ApiToken.user_id == User.id)
+        .where(ApiToken.digest == digest(token), ApiToken.revoked_at.is_(None), User.disabled.is_(False))
+    ).one_or_none()
+    if row is None or row.expires_at < datetime.now(UTC):
+        return None
+    scopes = None if row.scopes is None else frozenset(Permission(scope) for scope in row.scopes)
+    return _actor(row, scopes=scopes, token_id=row.token_id)
+
+
+def _people(*columns: Any) -> Any:
+    return select(
+        User.id, User.name, User.roles, User.locale, User.participant_id,
+        Participant.name.label("participant_name"), Participant.status, *columns,
+    ).outerjoin(Participant, Participant.id == User.participant_id)  # fmt: skip
+
+
+def _actor(
+    row: Any,
+    *,
+    session_id: str | None = None,
+    scopes: frozenset[Permission] | None = None,
+    token_id: str | None = None,
+) -> Actor:
+    return Actor(
+        user=row.id, name=row.name, participant=row.participant_id, participant_name=row.participant_name or "",
+        status=row.status or "", roles=frozenset(Role(role) for role in row.roles), scopes=scopes, session=session_id,
+        token=token_id, locale=row.locale,
+    )  # fmt: skip
+
+
+def actor_of_user(session: Session, user_id: str) -> Actor:
+    """Return the actor that `user_id` is, for work done in that person's name (jobs, command line). Raises NotFoundError."""
+    row = session.execute(_people().where(User.id == user_id, User.disabled.is_(False))).one_or_none()
+    if row is None:
+        raise NotFoundError()
+    return _actor(row)
+
+
+@operation("participants.create_token", Permission.TOKEN_MANAGE, secret_fields=("token",))
+def create_token(step: Step, *, name: str, scopes: list[str] | None = None, days: int = 30) -> dict[str, Any]:
+    """Make an API token for the acting person; the token is in the answer once and never again.
+
+    `scopes` are permissions that narrow it (None: all of the person's). Raises InvalidInputError on unknown scopes or days.
+    """
+    known = {str(permission) for permission in step.actor.permissions}
+    unknown = sorted(set(scopes or ()) - known)
+    if unknown:
+        raise InvalidInputError(
+            (f"You do not hold {', '.join(unknown)}.", f"您不具备权限 {'、'.join(unknown)}。"),
+            ("Choose scopes among your own permissions.", "请在您已有的权限中选择范围。"),
+            field="scopes",
+        )
+    if not 1 <= days <= _LONGEST_DAYS or not name.strip():
+        raise InvalidInputError(
+            (
+                f"A token has a name and lives 1 to {_LONGEST_DAYS} days.",
+                f"令牌需有名称，有效期为 1 至 {_LONGEST_DAYS} 天。",
+            ),
+            ("Mend name or days.", "请修正名称或天数。"),
+            field="days",
+        )
+    if step.actor.token is not None and step.actor.scopes is not None and scopes is None:
+        scopes = sorted(step.actor.scopes)
+    token = new_token(secrets.token_bytes(32))
+    row = ApiToken(
+        id=step.new_id(), user_id=step.actor.user, name=name.strip()[:100], digest=digest(token), scopes=scopes,
+        created_at=step.now, expires_at=step.now + timedelta(days=days),
+    )  # fmt: skip
+    step.session.add(row)
+    return {"id": row.id, "token": token, "expires_at": row.expires_at.isoformat()}
+
+
+@operation("participants.revoke_token", Permission.TOKEN_MANAGE)
+def revoke_token(step: Step, *, token: str) -> dict[str, Any]:
+    """End one of the acting person's tokens at once. Raises NotFoundError."""
+    row = step.session.scalar(select(ApiToken).where(ApiToken.id == token, ApiToken.user_id == step.actor.user))
+    if row is None:
+        raise NotFoundError()
+    row.revoked_at = row.revoked_at or step.now
+    return {"id": row.id, "revoked": True}
+
+
+def tokens_of(session: Session, actor: Actor) -> list[ApiToken]:
+    """Return the acting person's tokens, newest first."""
+    return list(
+        session.scalars(select(ApiToken).where(ApiToken.user_id == actor.user).order_by(ApiToken.created_at.desc()))
+    )

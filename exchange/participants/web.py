@@ -1,0 +1,201 @@
+"""Pages of joining: register, sign in and out, the organisation and its people, tokens, the operator's queue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from sqlalchemy import select
+from werkzeug.wrappers import Response
+
+from exchange import extensions
+from exchange.access import Permission
+from exchange.audit.models import SignatureRequest
+from exchange.errors import AwaitingSignatureError, ExchangeError
+from exchange.participants import passwords, service, tokens
+from exchange.participants.authentication import cookie_name, set_session_cookie
+from exchange.participants.forms import LoginForm, PersonForm, RegistrationForm, TokenForm, VerificationForm
+from exchange.participants.models import LoginSession, Participant
+from exchange.web import current_actor, database, reading, requires, run, services, show_in_form
+
+blueprint = Blueprint("participants", __name__)
+
+
+def _rate() -> str:
+    return f"{services().settings.login_attempts_per_minute} per minute"
+
+
+@blueprint.route("/login", methods=["GET", "POST"])
+@extensions.limiter.limit(_rate, methods=["POST"])
+@requires(Permission.PUBLIC)
+def login() -> Any:
+    """Sign in and go on to where the visitor wanted to be."""
+    form = LoginForm()
+    if form.validate_on_submit():
+        try:
+            user = tokens.authenticate(reading(), form.email.data, form.password.data)
+        except ExchangeError as error:
+            show_in_form(error, form, "password")
+        else:
+            with database().writing() as session:
+                identifier = tokens.open_session(session, services().settings, user, request.user_agent.string)
+            return set_session_cookie(redirect(_next(), code=303), identifier)
+    return render_template("participants/login.html", form=form, next=request.args.get("next", "")), 200
+
+
+def _next() -> str:
+    target = request.args.get("next", "")
+    safe = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
+    return target if safe else url_for("pages.home")
+
+
+@blueprint.post("/logout")
+@requires(Permission.ACCOUNT)
+def logout() -> Response:
+    """End this session, on the server too."""
+    name = cookie_name(services().settings)
+    with database().writing() as session:
+        tokens.close_session(session, request.cookies.get(name, ""))
+    response = redirect(url_for("pages.home"), code=303)
+    response.delete_cookie(name, secure=services().settings.secure_cookies, httponly=True, samesite="Lax")
+    return response
+
+
+@blueprint.route("/register", methods=["GET", "POST"])
+@extensions.limiter.limit(_rate, methods=["POST"])
+@requires(Permission.PUBLIC)
+def register() -> Any:
+    """Register an organisation with its owner."""
+    form = RegistrationForm()
+    if form.validate_on_submit():
+        values = {
+            name: value for name, value in form.data.items() if name not in {"csrf_token", "repeated", "password"}
+        }
+        try:
+            values["password_hash"] = passwords.hash_password(form.password.data)
+            outcome = run("participants.register", **values)
+        except ExchangeError as error:
+            show_in_form(error, form, "name")
+        else:
+            return render_template("participants/registered.html", outcome=outcome, custody=form.custody.data), 201
+    return render_template("participants/register.html", form=form)
+
+
+@blueprint.get("/organisation")
+@requires(Permission.PARTICIPANT_READ)
+def organisation() -> str:
+    """Show the acting firm: its state, keys, people and waiting signatures."""
+    actor = current_actor()
+    firm = service.own(reading(), actor)
+    waiting = reading().scalars(
+        select(SignatureRequest).where(
+            SignatureRequest.participant == firm.id, SignatureRequest.state == "awaiting_signature"
+        )
+    )
+    return render_template(
+        "participants/organisation.html", firm=firm, people=service.people(reading(), actor), waiting=list(waiting),
+        form=PersonForm(),
+    )  # fmt: skip
+
+
+@blueprint.post("/organisation/people")
+@requires(Permission.PARTICIPANT_MANAGE)
+def add_person() -> Any:
+    """Add a person to the acting firm."""
+    form = PersonForm()
+    if form.validate_on_submit():
+        try:
+            run(
+                "participants.add_user", name=form.name.data, email=form.email.data, roles=form.roles.data,
+                password_hash=passwords.hash_password(form.password.data),
+            )  # fmt: skip
+            flash(_("%(name)s can sign in now.", name=form.name.data), "good")
+            return redirect(url_for("participants.organisation"), code=303)
+        except AwaitingSignatureError:
+            raise
+        except ExchangeError as error:
+            show_in_form(error, form, "email")
+    actor = current_actor()
+    firm = service.own(reading(), actor)
+    return render_template(
+        "participants/organisation.html",
+        firm=firm,
+        people=service.people(reading(), actor),
+        waiting=[],
+        form=form,
+    ), 422
+
+
+@blueprint.post("/organisation/join")
+@requires(Permission.SIGN)
+def join() -> Any:
+    """Ask for the joining signature of a self-held key."""
+    run("participants.join")
+    return redirect(url_for("participants.organisation"), code=303)
+
+
+@blueprint.route("/account/tokens", methods=["GET", "POST"], endpoint="tokens")
+@requires(Permission.TOKEN_MANAGE)
+def manage_tokens() -> Any:
+    """List the person's API tokens and make new ones; a token is shown once."""
+    form = TokenForm()
+    made = None
+    if form.validate_on_submit():
+        try:
+            made = run("participants.create_token", name=form.name.data, days=form.days.data).result
+        except ExchangeError as error:
+            show_in_form(error, form, "name")
+    rows = tokens.tokens_of(reading(), current_actor())
+    return render_template("participants/tokens.html", form=form, tokens=rows, made=made)
+
+
+@blueprint.post("/account/tokens/<token>/revoke")
+@requires(Permission.TOKEN_MANAGE)
+def revoke(token: str) -> Response:
+    """Revoke a token at once."""
+    run("participants.revoke_token", token=token)
+    flash(_("The token is revoked."), "good")
+    return redirect(url_for("participants.tokens"), code=303)
+
+
+@blueprint.get("/account")
+@requires(Permission.ACCOUNT)
+def account() -> str:
+    """Show the person's account and open sessions."""
+    actor = current_actor()
+    sessions = reading().scalars(
+        select(LoginSession).where(LoginSession.user_id == actor.user).order_by(LoginSession.seen_at.desc())
+    )
+    return render_template("participants/account.html", sessions=list(sessions))
+
+
+@blueprint.get("/participants")
+@requires(Permission.CATALOG_READ)
+def index() -> str:
+    """List the participants; operators see who waits for verification."""
+    actor = current_actor()
+    query = select(Participant).order_by(Participant.created_at.desc()).limit(200)
+    if not actor.is_exchange:
+        query = query.where(Participant.status == "verified")
+    return render_template(
+        "participants/index.html",
+        rows=list(reading().scalars(query)),
+        may_verify=actor.may(Permission.VERIFY_PARTICIPANT),
+    )
+
+
+@blueprint.route("/participants/<participant>/verify", methods=["GET", "POST"])
+@requires(Permission.VERIFY_PARTICIPANT)
+def verify(participant: str) -> Any:
+    """Show the evidence of a pending organisation and verify it."""
+    form = VerificationForm()
+    row = service.get(reading(), participant)
+    if form.validate_on_submit():
+        try:
+            run("participants.verify", participant=participant, note=form.note.data or "")
+            flash(_("%(name)s is verified.", name=row.name), "good")
+            return redirect(url_for("participants.index"), code=303)
+        except ExchangeError as error:
+            show_in_form(error, form, "note")
+    return render_template("participants/verify.html", form=form, row=row)

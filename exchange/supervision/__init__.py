@@ -1,0 +1,1 @@
+"""Supervise: integrity, verification queue and the market at a glance."""

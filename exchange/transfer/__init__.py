@@ -1,0 +1,1 @@
+"""Transfer: decide, desensitize, fingerprint, seal and deliver."""

@@ -1,0 +1,152 @@
+"""What every page and API view shares: the current actor, its permission gate, the reading session, running an operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+from flask import Flask, Response, current_app, g, request
+from flask_babel import get_locale
+from flask_wtf import FlaskForm
+from sqlalchemy.orm import Session
+
+from exchange.access import STRANGER, Actor, Permission
+from exchange.database import Database
+from exchange.errors import AuthenticationError, ExchangeError, NotFoundError, PermissionDeniedError
+from exchange.operations import Operations, Outcome
+from exchange.steps import Services
+
+View = TypeVar("View", bound=Callable[..., Any])
+_MARK = "required_permission"
+
+
+def requires(permission: Permission) -> Callable[[View], View]:
+    """Mark a view with the permission it needs. A view without the mark is refused to everybody."""
+
+    def mark(view: View) -> View:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            check(permission)
+            return view(*args, **kwargs)
+
+        setattr(guarded, _MARK, permission)
+        return cast(View, guarded)
+
+    return mark
+
+
+def check(permission: Permission) -> None:
+    """Raise unless the current actor has `permission`: 401 for strangers, 403 with the reason otherwise."""
+    actor = current_actor()
+    if actor.may(permission):
+        return
+    if not actor.is_authenticated:
+        raise AuthenticationError(
+            ("You are not signed in.", "您尚未登录。"),
+            ("Sign in, or send an API token.", "请登录，或提供 API 令牌。"),
+        )
+    if actor.participant and actor.status != "verified":
+        raise PermissionDeniedError(
+            (f"Your organisation is {actor.status}; it must be verified first.", "贵机构尚未通过核验。"),
+            ("Wait for the operator's verification of your evidence.", "请等待运营方核验您的证明材料。"),
+            code="participant-not-verified",
+        )
+    raise PermissionDeniedError(
+        (f"Your roles or scopes do not allow {permission}.", f"您的角色或令牌范围不具备权限 {permission}。"),
+        ("Ask an owner of your organisation for the role.", "请向贵机构的所有者申请相应角色。"),
+    )
+
+
+def required_permission(app: Flask, endpoint: str, method: str) -> Permission | None:
+    """Return the permission that the view behind `endpoint` and `method` is marked with, or None."""
+    view = app.view_functions[endpoint]
+    view_class = getattr(view, "view_class", None)
+    if view_class is not None:
+        view = getattr(view_class, method.lower(), None) or getattr(view_class, "get", view)
+    return getattr(view, _MARK, None)
+
+
+def current_actor() -> Actor:
+    """Return who makes this request (STRANGER when nobody signed in)."""
+    return cast(Actor, g.get("actor", STRANGER))
+
+
+def services() -> Services:
+    return cast(Services, current_app.extensions["exchange"].services)
+
+
+def operations() -> Operations:
+    return cast(Operations, current_app.extensions["exchange"])
+
+
+def database() -> Database:
+    return operations().database
+
+
+def reading() -> Session:
+    """Return this request's reading session; it is closed when the request ends."""
+    if "reading" not in g:
+        g.reading = database().reading_session()
+    return cast(Session, g.reading)
+
+
+def run(name: str, **arguments: Any) -> Outcome:
+    """Run an operation as the current actor, with the request's Idempotency-Key."""
+    end_reading()
+    return operations().run(current_actor(), name, idempotency_key=request.headers.get("Idempotency-Key"), **arguments)
+
+
+def answer(outcome: Outcome, status: int = 200) -> tuple[dict[str, Any], int]:
+    """Return the API's answer to an operation: its result with the receipts of what it recorded."""
+    return {**outcome.result, "receipts": [receipt.to_json() for receipt in outcome.receipts]}, status
+
+
+def show_in_form(error: ExchangeError, form: FlaskForm, field: str) -> None:
+    """Put a domain error beside the field it names (or `field`), with its mend, in the reader's language."""
+    reason, mend = error.text(str(get_locale() or "en"))
+    target = form[error.field] if error.field and error.field in form else form[field]
+    target.errors = [*target.errors, f"{reason} {mend}".strip()]
+
+
+def end_reading() -> None:
+    """Close the request's reading session, so that the next read sees what was just written."""
+    session = g.pop("reading", None)
+    if session is not None:
+        session.rollback()
+        session.close()
+
+
+def init_app(app: Flask) -> None:
+    """Install the gate in front of every view and the closing of sessions behind it."""
+
+    @app.before_request
+    def gate() -> None:
+        if request.endpoint is None:
+            return
+        if request.endpoint == "static" or request.endpoint.endswith(".static"):
+            return
+        if required_permission(app, request.endpoint, request.method) is None:
+            raise NotFoundError()
+
+    @app.teardown_request
+    def close(_error: BaseException | None) -> None:
+        end_reading()
+
+    @app.after_request
+    def harden(response: Response) -> Response:
+        response.headers.setdefault(
+            "Content-Security-Policy",
+            "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+            "frame-ancestors 'none'",
+        )
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        response.headers.setdefault("X-Frame-Options", "DENY")
+        response.headers.setdefault("Referrer-Policy", "same-origin")
+        response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+        response.headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+        if current_app.config["SESSION_COOKIE_SECURE"]:
+            response.headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+        if request.endpoint and not request.endpoint.endswith("static"):
+            response.headers.setdefault("Cache-Control", "no-store")
+        return response
