@@ -1,0 +1,1 @@
+"""List: datasets, versions, search and offers."""
