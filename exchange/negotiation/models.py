@@ -87,16 +87,14 @@ class NegotiationEvent(Base):
 class AgreementRecord(Base):
     """A signed agreement. Its document never changes; `state` and the consumer's signature move forward only.
 
-    `ledger_id` is the random name it bears on the public ledger, so that an entry does not tell which agreement
-    it is about.
+    `ledger_id` is the random name it bears on the public ledger, so that an entry does not tell which
+    agreement it is about.
     """
 
     __tablename__ = "agreement"
     __table_args__ = (
         CheckConstraint("state IN ('agreed', 'verified', 'in_force', 'terminated')", name="state_known"),
-        CheckConstraint(
-            "state NOT IN ('verified', 'in_force') OR consumer_signature IS NOT NULL", name="signed"
-        ),
+        CheckConstraint("state NOT IN ('verified', 'in_force') OR consumer_signature IS NOT NULL", name="signed"),
         Index("ix_agreement_provider_created", "provider_id", "created_at"),
         Index("ix_agreement_consumer_created", "consumer_id", "created_at"),
     )
@@ -143,9 +141,7 @@ class ImmutableError(RuntimeError):
 
 
 @event.listens_for(AgreementRecord, "before_update")
-def _refuse_alteration(
-    _mapper: Mapper[AgreementRecord], _connection: Connection, target: AgreementRecord
-) -> None:
+def _refuse_alteration(_mapper: Mapper[AgreementRecord], _connection: Connection, target: AgreementRecord) -> None:
     state = inspect(target)
     changed = [name for name in FIXED if state.attrs[name].history.has_changes()]
     signature = state.attrs["consumer_signature"].history

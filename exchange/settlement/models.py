@@ -10,8 +10,8 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from exchange.database import Base, UTCDateTime
 
 # Kinds of account. `available` is a participant's to spend, `payable` what the exchange owes it and has not
-# credited yet, `escrow` holds one agreement's money, `fee` is what the exchange earned; `clearing` mirrors the
-# bank outside and is the one kind that goes below zero.
+# credited yet, `escrow` holds one agreement's money, `fee` is what the exchange earned; `clearing` mirrors
+# the bank outside and is the one kind that goes below zero.
 AVAILABLE, PAYABLE, ESCROW, CLEARING, FEE = "available", "payable", "escrow", "clearing", "fee"
 
 
@@ -39,8 +39,8 @@ class Account(Base):
 class JournalEntry(Base):
     """One booking. `key` names the event it books, so that the same event is never booked twice.
 
-    The row is written after its postings and closes them: database triggers refuse it unless they sum to zero,
-    and refuse any later posting, update or delete (see exchange.settlement.guards).
+    The row is written after its postings and closes them: database triggers refuse it unless they sum to
+    zero, and refuse any later posting, update or delete (see exchange.settlement.guards).
     """
 
     __tablename__ = "journal_entry"
@@ -58,9 +58,7 @@ class JournalEntry(Base):
     booked_by: Mapped[str] = mapped_column(String(64), default="")
     statement: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
-    postings: Mapped[list[Posting]] = relationship(
-        back_populates="entry", order_by="Posting.position", viewonly=True
-    )
+    postings: Mapped[list[Posting]] = relationship(back_populates="entry", order_by="Posting.position", viewonly=True)
 
 
 class Posting(Base):
@@ -74,9 +72,7 @@ class Posting(Base):
     )
 
     id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
-    entry_id: Mapped[str] = mapped_column(
-        ForeignKey("journal_entry.id", deferrable=True, initially="DEFERRED")
-    )
+    entry_id: Mapped[str] = mapped_column(ForeignKey("journal_entry.id", deferrable=True, initially="DEFERRED"))
     position: Mapped[int] = mapped_column(Integer)
     account_id: Mapped[str] = mapped_column(ForeignKey("account.id"))
     amount_fen: Mapped[int] = mapped_column(BigInteger)
