@@ -92,6 +92,5 @@ OPERATORS: Final = tuple(
     for k, name in enumerate(_NAMES)
 )
 SUPPLIERS: Final = tuple(
-    Supplier(name, uscc(_AREA, f"{(k * 15_485_863 + 9_876_543) % 100_000_000:08d}"))
-    for k, name in enumerate(_FIRMS)
+    Supplier(name, uscc(_AREA, f"{(k * 15_485_863 + 9_876_543) % 100_000_000:08d}")) for k, name in enumerate(_FIRMS)
 )
