@@ -1,0 +1,68 @@
+"""Checkpoints (c2sp.org/tlog-checkpoint): the log's signed statement of its size and root."""
+
+import base64
+from dataclasses import dataclass
+
+from ledger import note
+from ledger.errors import SignatureError
+from ledger.hashing import HASH_SIZE
+from ledger.note import Verifier
+from ledger.signatures import SigningKey
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A tree of `size` leaves with this root, in the log named `origin`."""
+
+    origin: str
+    size: int
+    root: bytes
+    extensions: tuple[str, ...] = ()
+
+    def body(self) -> str:
+        """Return the text that is signed."""
+        lines = [self.origin, str(self.size), base64.b64encode(self.root).decode(), *self.extensions]
+        return "\n".join(lines) + "\n"
+
+
+def vkey(origin: str, public: bytes) -> str:
+    """Return the verifier key line of a log, the one thing an auditor must obtain by another way."""
+    return Verifier(origin, public).to_vkey()
+
+
+def sign(origin: str, size: int, root: bytes, key: SigningKey) -> str:
+    """Return the signed note of a checkpoint. Requires size >= 0 and a 32-byte root."""
+    return note.sign(Checkpoint(origin, size, root).body(), origin, key)
+
+
+def verify(signed: str, trusted_vkey: str) -> Checkpoint:
+    """Return the checkpoint of a note which the key signed under the same origin.
+
+    Raises SignatureError when it is malformed, not signed by this key, or of another origin.
+    """
+    verifier = Verifier.from_vkey(trusted_vkey)
+    found = _parse_body(note.verify(signed, verifier))
+    if found.origin != verifier.name:
+        raise SignatureError(f"the checkpoint is of the log {found.origin!r}, not {verifier.name!r}")
+    return found
+
+
+def unsafe_parse(signed: str) -> Checkpoint:
+    """Return what a note claims, without checking any signature; for display and for finding a key."""
+    text, separator, _ = signed.rpartition("\n\n")
+    if not separator:
+        raise SignatureError("the checkpoint has no signature")
+    return _parse_body(text + "\n")
+
+
+def _parse_body(text: str) -> Checkpoint:
+    lines = text[:-1].split("\n")
+    if len(lines) < 3 or not all(lines):
+        raise SignatureError("a checkpoint has an origin, a size and a root, each on a line")
+    origin, size, encoded, *extensions = lines
+    if not (size.isascii() and size.isdigit()) or str(int(size[:20])) != size or int(size) >= 2**63:
+        raise SignatureError(f"{size[:30]!r} is no tree size")
+    root = note.decode_base64(encoded)
+    if len(root) != HASH_SIZE:
+        raise SignatureError("the root of a checkpoint is not 32 bytes")
+    return Checkpoint(origin, int(size), root, tuple(extensions))

@@ -1,0 +1,234 @@
+"""Entries of the log: admission of a signed statement, the entry's bytes, and checking them."""
+
+import base64
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ledger import signatures
+from ledger.canonical import decode, encode
+from ledger.errors import AdmissionError, CanonicalError, SignatureError, VerificationError
+from ledger.hashing import leaf_hash
+from ledger.signatures import key_id
+from ledger.statement import (
+    DOMAIN,
+    FIELD,
+    KIND,
+    SIGNATURE,
+    SIGNER,
+    TIME,
+    URN,
+    Custody,
+    Draft,
+    Erased,
+    Opening,
+    Signature,
+    Statement,
+    commit,
+    commitment,
+    sign,
+)
+
+__all__ = [
+    "DOMAIN",
+    "SIGNATURE",
+    "SIGNER",
+    "Admitted",
+    "Custody",
+    "Draft",
+    "Entry",
+    "Erased",
+    "Opening",
+    "Signature",
+    "Statement",
+    "admit",
+    "commit",
+    "commitment",
+    "entry_bytes",
+    "sign",
+    "verify_opening",
+    "verify_signature",
+]
+
+MAX_ENTRY_BYTES = 65_535
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A statement that passed admission: what the storage writes."""
+
+    statement_id: str
+    agreement: str | None
+    counter: int | None
+    payload: bytes
+    signature: bytes
+    openings: Mapping[str, Opening]
+
+
+def admit(draft: Draft, signature: Signature) -> Admitted:
+    """Check a draft and its signature and return what is to be written.
+
+    Raises SignatureError when the signature does not verify, AdmissionError when the payload is not
+    the commitment to the statement and its openings.
+    """
+    statement = draft.statement
+    salts = {name: opening.salt for name, opening in draft.openings.items()}
+    salts[SIGNATURE] = draft.signature_salt
+    try:
+        expected = commit(statement, salts.__getitem__)
+    except KeyError as error:
+        raise AdmissionError(f"the draft does not open the field {error}") from error
+    if expected.payload != draft.payload or expected.openings != draft.openings:
+        raise AdmissionError("the payload does not commit to the statement")
+    signatures.verify(signature.public, DOMAIN, draft.payload, signature.value)
+    opening = Opening(
+        draft.signature_salt,
+        {
+            "participant": statement.signer,
+            "key": key_id(signature.public),
+            "custody": statement.custody,
+            "public": base64.b64encode(signature.public).decode(),
+            "sig": base64.b64encode(signature.value).decode(),
+        },
+    )
+    return Admitted(
+        statement_id=statement.id,
+        agreement=statement.agreement,
+        counter=statement.counter,
+        payload=draft.payload,
+        signature=commitment(statement.kind, SIGNATURE, opening),
+        openings=dict(draft.openings) | {SIGNATURE: opening},
+    )
+
+
+def entry_bytes(index: int, previous: bytes | None, payload: bytes, signature: bytes) -> bytes:
+    """Return the canonical bytes of an entry.
+
+    Requires a canonical payload, a 32-byte signature commitment, and `previous` = the leaf hash of
+    entry index - 1, or None for entry 0.
+    """
+    prev = b"null" if previous is None else b'"' + previous.hex().encode() + b'"'
+    return b'{"index":"%d","prev":%s,"signature":"%s","statement":%s,"v":1}' % (
+        index,
+        prev,
+        signature.hex().encode(),
+        payload,
+    )
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry of the log: its verbatim bytes and what they say."""
+
+    body: bytes = field(repr=False)
+    index: int
+    previous: bytes | None
+    kind: str
+    statement_id: str
+    at: str
+    agreement: str | None
+    counter: int | None
+    commitments: Mapping[str, bytes]
+    signature: bytes
+
+    @property
+    def leaf_hash(self) -> bytes:
+        """The hash of the entry in the tree and in the chain."""
+        return leaf_hash(self.body)
+
+    @property
+    def payload(self) -> bytes:
+        """The committed statement, the bytes that were signed."""
+        return encode(decode(self.body)["statement"])
+
+    def commitment(self, name: str) -> bytes | None:
+        """Return the commitment of a field, of `signer` or of `signature`; None if there is none."""
+        return self.signature if name == SIGNATURE else self.commitments.get(name)
+
+    @classmethod
+    def parse(cls, body: bytes) -> "Entry":
+        """Parse entry bytes. Raises VerificationError when they are not those of an entry."""
+        try:
+            document = decode(body)
+            if len(body) > MAX_ENTRY_BYTES:
+                raise ValueError(f"longer than {MAX_ENTRY_BYTES} bytes")
+            _require_keys(document, {"index", "prev", "signature", "statement", "v"}, set())
+            statement = document["statement"]
+            _require_keys(statement, {"at", "commitments", "id", "kind", "v"}, {"agreement", "counter"})
+            if document["v"] != 1 or statement["v"] != 1:
+                raise ValueError("of an unknown version")
+            counter = statement.get("counter")
+            parsed = cls(
+                body=body,
+                index=_number(document["index"]),
+                previous=None if document["prev"] is None else _digest(document["prev"]),
+                kind=_match(KIND, statement["kind"]),
+                statement_id=_match(URN, statement["id"]),
+                at=_match(TIME, statement["at"]),
+                agreement=_match(URN, statement["agreement"]) if "agreement" in statement else None,
+                counter=None if counter is None else _number(counter),
+                commitments={_match(FIELD, n): _digest(v) for n, v in statement["commitments"].items()},
+                signature=_digest(document["signature"]),
+            )
+            if (parsed.agreement is None) != (counter is None):
+                raise ValueError("with an agreement and no counter, or a counter and no agreement")
+        except (CanonicalError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise VerificationError([f"not an entry: {error}"]) from error
+        return parsed
+
+
+def verify_opening(entry: Entry, name: str, opening: Opening) -> None:
+    """Check an opening against the entry's commitment. Raises VerificationError if it differs."""
+    expected = entry.commitment(name)
+    if expected is None:
+        raise VerificationError([f"entry {entry.index} does not commit to a field {name!r}"])
+    try:
+        found = commitment(entry.kind, name, opening)
+    except CanonicalError as error:
+        raise VerificationError([f"the field {name!r} of entry {entry.index}: {error}"]) from error
+    if not hmac.compare_digest(found, expected):
+        raise VerificationError([f"the field {name!r} of entry {entry.index} is not what was committed to"])
+
+
+def verify_signature(entry: Entry, signer: Any, signature: Any) -> Signature:
+    """Check the opened `signature` of an entry, and that it names the opened `signer`.
+
+    Both values must already have been checked against their commitments. Returns the signature.
+    Raises VerificationError.
+    """
+    try:
+        _require_keys(signature, {"participant", "key", "custody", "public", "sig"}, set())
+        found = Signature(base64.b64decode(signature["public"]), base64.b64decode(signature["sig"]))
+        if signer != {"participant": signature["participant"], "custody": signature["custody"]}:
+            raise ValueError("it names another signer than the statement")
+        if signature["key"] != key_id(found.public):
+            raise ValueError("its key id is not that of its public key")
+        signatures.verify(found.public, DOMAIN, entry.payload, found.value)
+    except (SignatureError, TypeError, ValueError) as error:
+        raise VerificationError([f"the signature of entry {entry.index} does not hold: {error}"]) from error
+    return found
+
+
+def _require_keys(document: Any, required: set[str], optional: set[str]) -> None:
+    if not isinstance(document, dict) or not required <= document.keys() <= required | optional:
+        raise ValueError(f"it does not have exactly the members {', '.join(sorted(required))}")
+
+
+def _match(pattern: re.Pattern[str], value: Any) -> str:
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise ValueError(f"{value!r} is malformed")
+    return value
+
+
+def _number(value: Any) -> int:
+    if not isinstance(value, str) or not re.fullmatch(r"0|[1-9][0-9]{0,18}", value):
+        raise ValueError(f"{value!r} is no number")
+    return int(value)
+
+
+def _digest(value: Any) -> bytes:
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9a-f]{64}", value):
+        raise ValueError("a hash is not 64 lower-case hex digits")
+    return bytes.fromhex(value)

@@ -1,0 +1,214 @@
+"""Statements, their commitments and their signatures.
+
+What stands on the public log is a *committed* statement: kind, id, time, a random agreement id with
+its running counter, and one salted commitment per field. The fields themselves are openings, kept
+beside the log for the parties and the auditors. Who signed, and the signature itself, are committed
+in the same way under the field names `signer` and `signature`.
+"""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+from ledger.canonical import encode
+from ledger.errors import AdmissionError, CanonicalError
+from ledger.signatures import SigningKey
+
+Custody = Literal["custodial", "self-held", "exchange"]
+
+DOMAIN = "statement"
+SIGNER = "signer"
+SIGNATURE = "signature"
+MAX_PAYLOAD_BYTES = 65_000
+MAX_FIELDS = 256
+SALT_SIZE = 32
+
+KIND = re.compile(r"[a-z][a-z0-9_-]{0,63}(\.[a-z][a-z0-9_-]{0,63}){0,3}")
+FIELD = re.compile(r"[a-z][a-z0-9_]{0,63}")
+URN = re.compile(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z")
+_COMMITMENT_CONTEXT = b"industrial-data-exchange/commitment/v1\n"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One party says one thing. `at` is RFC 3339 UTC with `Z`; ids are `urn:uuid:`.
+
+    A statement about an agreement carries the agreement's id and its running counter, from 1 without
+    gaps, so that an omission is provable; every other statement carries neither.
+    """
+
+    kind: str
+    id: str
+    at: str
+    fields: Mapping[str, Any]
+    signer: str
+    custody: Custody
+    agreement: str | None = None
+    counter: int | None = None
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The salt and value behind one commitment. The salt is secret and random, 32 bytes."""
+
+    salt: bytes = field(repr=False)
+    value: Any
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What is left of an erased opening: the id of the statement that ordered the erasure, if given."""
+
+    by: str | None = None
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A statement with its openings, ready to be signed.
+
+    `payload` is the canonical committed statement, the bytes that the signer signs in the domain
+    `statement`. `signature_salt` will hide the signature once it is given.
+    """
+
+    statement: Statement
+    openings: Mapping[str, Opening]
+    payload: bytes
+    signature_salt: bytes = field(repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the draft as JSON, to be kept while a self-held key has not signed. It is secret."""
+        statement = self.statement
+        return {
+            "kind": statement.kind,
+            "id": statement.id,
+            "at": statement.at,
+            "signer": statement.signer,
+            "custody": statement.custody,
+            "agreement": statement.agreement,
+            "counter": None if statement.counter is None else str(statement.counter),
+            "fields": dict(statement.fields),
+            "salts": {name: opening.salt.hex() for name, opening in self.openings.items()},
+            "signature_salt": self.signature_salt.hex(),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "Draft":
+        """Return the draft of `to_json`, with the same payload. Raises AdmissionError if it is not one."""
+        try:
+            counter = document["counter"]
+            statement = Statement(
+                kind=document["kind"],
+                id=document["id"],
+                at=document["at"],
+                fields=document["fields"],
+                signer=document["signer"],
+                custody=document["custody"],
+                agreement=document["agreement"],
+                counter=None if counter is None else int(counter),
+            )
+            salts = {name: bytes.fromhex(salt) for name, salt in document["salts"].items()}
+            salts[SIGNATURE] = bytes.fromhex(document["signature_salt"])
+            return commit(statement, salts.__getitem__)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise AdmissionError(f"not a draft: {error!r}") from error
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A signer's Ed25519 signature over a draft's payload, with the public key it verifies under."""
+
+    public: bytes
+    value: bytes
+
+
+def commit(statement: Statement, salt_for: Callable[[str], bytes]) -> Draft:
+    """Commit to every field of a statement, and to its signer.
+
+    `salt_for(field)` gives 32 fresh random bytes for each field, for `signer` and for `signature`.
+    Raises AdmissionError when the statement is malformed, a value has no canonical form, or the
+    payload exceeds 65,000 bytes (an entry adds under 300 and must not exceed 65,535).
+    """
+    _require_well_formed(statement)
+    values = dict(statement.fields) | {SIGNER: {"participant": statement.signer, "custody": statement.custody}}
+    openings = {name: Opening(salt_for(name), value) for name, value in sorted(values.items())}
+    payload = _payload(statement, openings)
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise AdmissionError(f"the committed statement exceeds {MAX_PAYLOAD_BYTES} bytes")
+    salt = salt_for(SIGNATURE)
+    _require_salt(SIGNATURE, salt)
+    return Draft(statement, openings, payload, salt)
+
+
+def sign(draft: Draft, key: SigningKey) -> Signature:
+    """Return the signature of `key` over a draft."""
+    return Signature(key.public, key.sign(DOMAIN, draft.payload))
+
+
+def commitment(kind: str, name: str, opening: Opening) -> bytes:
+    """Return HMAC-SHA256(salt, context || kind || LF || field || LF || canonical value).
+
+    Raises CanonicalError when the value has no canonical form.
+    """
+    message = _COMMITMENT_CONTEXT + kind.encode() + b"\n" + name.encode() + b"\n" + encode(opening.value)
+    return hmac.digest(opening.salt, message, hashlib.sha256)
+
+
+def _require_well_formed(statement: Statement) -> None:
+    for name, pattern, value in (
+        ("kind", KIND, statement.kind),
+        ("id", URN, statement.id),
+        ("at", TIME, statement.at),
+        ("agreement", URN, _URN_EXAMPLE if statement.agreement is None else statement.agreement),
+    ):
+        if not isinstance(value, str) or not pattern.fullmatch(value):
+            raise AdmissionError(f"the {name} {value!r} of the statement is malformed")
+    try:
+        datetime.fromisoformat(statement.at)
+    except ValueError as error:
+        raise AdmissionError(f"the time {statement.at!r} of the statement does not exist") from error
+    if (statement.agreement is None) != (statement.counter is None):
+        raise AdmissionError("a statement carries both an agreement and its counter, or neither")
+    if statement.counter is not None and not 1 <= statement.counter < 2**63:
+        raise AdmissionError("the counter of an agreement starts at 1")
+    if not isinstance(statement.signer, str) or not statement.signer:
+        raise AdmissionError("the statement names no signer")
+    if statement.custody not in get_args(Custody):
+        raise AdmissionError(f"the custody {statement.custody!r} is not one of {', '.join(get_args(Custody))}")
+    if len(statement.fields) > MAX_FIELDS:
+        raise AdmissionError(f"the statement has more than {MAX_FIELDS} fields")
+    for name in statement.fields:
+        if not isinstance(name, str) or not FIELD.fullmatch(name) or name in (SIGNER, SIGNATURE):
+            raise AdmissionError(f"the field name {name!r} is malformed or reserved")
+
+
+_URN_EXAMPLE = "urn:uuid:00000000-0000-0000-0000-000000000000"
+
+
+def _payload(statement: Statement, openings: Mapping[str, Opening]) -> bytes:
+    commitments = {}
+    for name, opening in openings.items():
+        _require_salt(name, opening.salt)
+        try:
+            commitments[name] = commitment(statement.kind, name, opening).hex()
+        except CanonicalError as error:
+            raise AdmissionError(f"the field {name!r} cannot be recorded: {error}") from error
+    document: dict[str, Any] = {
+        "v": 1,
+        "kind": statement.kind,
+        "id": statement.id,
+        "at": statement.at,
+        "commitments": commitments,
+    }
+    if statement.agreement is not None:
+        document |= {"agreement": statement.agreement, "counter": str(statement.counter)}
+    return encode(document)
+
+
+def _require_salt(name: str, salt: bytes) -> None:
+    if not isinstance(salt, bytes) or len(salt) != SALT_SIZE:
+        raise AdmissionError(f"the salt of {name!r} is not {SALT_SIZE} bytes")

@@ -1,0 +1,91 @@
+"""The port between the log and what keeps it.
+
+Durability contract: what a method has written is durable when it returns, except in `append` and
+`erase`, which write in the caller's transaction and become durable at the caller's commit. Entries,
+hashes, statements and checkpoints are only ever added. Concurrency contract: any number of threads
+and processes may use one log; `append` and `integrate` assign indexes without gaps, `swap_checkpoint`
+succeeds for one of several callers that name the same predecessor.
+
+A deadline is a `time.monotonic()` instant; a method that cannot finish by then raises
+LedgerUnavailableError.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from ledger.entry import Admitted, Erased, Opening
+from ledger.tree import Frontier
+
+C = TypeVar("C")
+"""The connection of a storage: what carries a caller's transaction."""
+
+
+@dataclass(frozen=True)
+class StoredCheckpoint:
+    """A checkpoint as stored: the signed note verbatim, with its size and root."""
+
+    size: int
+    root: bytes
+    note: str
+
+
+@dataclass(frozen=True)
+class View:
+    """One consistent look at the log: its head, its latest checkpoint, and where a statement stands.
+
+    `index` is None while the statement is pending or when it is not `known` at all.
+    """
+
+    frontier: Frontier
+    checkpoint: StoredCheckpoint | None
+    known: bool = False
+    index: int | None = None
+
+
+class Storage(Protocol[C]):
+    """What the log needs from a storage."""
+
+    def transaction(self) -> AbstractContextManager[C]:
+        """Open a transaction of its own: committed on leaving, rolled back on an exception."""
+
+    def found(self, genesis: Admitted) -> None:
+        """Write entry 0, unless there is one already; of several callers at once one wins."""
+
+    def append(self, connection: C, admitted: Admitted) -> None:
+        """Write a statement in the caller's transaction.
+
+        Raises AdmissionError when the statement's id, or the counter of its agreement, is already
+        recorded; the caller then rolls back. Raises LedgerUnavailableError when it cannot be written.
+        """
+
+    def integrate(self, deadline: float) -> None:
+        """Give every committed statement that has no index yet its index. Idempotent."""
+
+    def view(self, statement_id: str | None = None) -> View:
+        """Return one consistent look at the log."""
+
+    def swap_checkpoint(self, previous: int | None, new: StoredCheckpoint, deadline: float) -> bool:
+        """Store a checkpoint if the latest has the size `previous` (None: there is none).
+
+        Returns whether it was stored.
+        """
+
+    def hashes(self, positions: Sequence[int]) -> list[bytes]:
+        """Return stored subtree hashes in the order asked. Raises VerificationError if one is missing."""
+
+    def bodies(self, start: int, stop: int) -> Iterator[bytes]:
+        """Yield the bytes of the entries start..stop that exist, in order."""
+
+    def checkpoints(self) -> Iterator[StoredCheckpoint]:
+        """Yield every stored checkpoint by growing size."""
+
+    def indexes_of_agreement(self, agreement: str) -> list[int]:
+        """Return the indexes of an agreement's integrated statements, in order."""
+
+    def openings(self, statement_id: str) -> Mapping[str, Opening | Erased]:
+        """Return the openings of a statement by field; empty when it is unknown."""
+
+    def erase(self, connection: C, statement_id: str, field: str, by: str | None) -> bool:
+        """Destroy salt and value of an opening in the caller's transaction; False if there is none."""

@@ -1,0 +1,96 @@
+"""A log in memory, for tests and experiments. Nothing survives the process, nothing rolls back.
+
+Arguments of the port that mean nothing in memory are accepted and unused (ARG002).
+"""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from ledger.entry import Admitted, Erased, Opening, entry_bytes
+from ledger.errors import AdmissionError, VerificationError
+from ledger.hashing import leaf_hash
+from ledger.storage import StoredCheckpoint, View
+from ledger.tree import Frontier
+
+
+class MemoryStorage:
+    """A storage of Python lists. Its connection is None; `append` takes effect at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._frontier = Frontier()
+        self._bodies: list[bytes] = []
+        self._hashes: list[bytes] = []
+        self._checkpoints: list[StoredCheckpoint] = []
+        self._indexes: dict[str, int] = {}
+        self._agreements: dict[str, dict[int, int]] = {}
+        self._openings: dict[str, dict[str, Opening | Erased]] = {}
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        yield None
+
+    def found(self, genesis: Admitted) -> None:
+        with self._lock:
+            if not self._bodies:
+                self.append(None, genesis)
+
+    def append(self, connection: None, admitted: Admitted) -> None:  # noqa: ARG002
+        with self._lock:
+            counters = self._agreements.setdefault(admitted.agreement or "", {})
+            if admitted.statement_id in self._indexes or admitted.counter in counters:
+                raise AdmissionError("the statement, or the counter of its agreement, is already recorded")
+            index = len(self._bodies)
+            previous = leaf_hash(self._bodies[-1]) if self._bodies else None
+            body = entry_bytes(index, previous, admitted.payload, admitted.signature)
+            self._frontier, created = self._frontier.extend([leaf_hash(body)])
+            self._hashes += created
+            self._bodies.append(body)
+            self._indexes[admitted.statement_id] = index
+            self._openings[admitted.statement_id] = dict(admitted.openings)
+            if admitted.counter is not None:
+                counters[admitted.counter] = index
+
+    def integrate(self, deadline: float) -> None:
+        """Do nothing: `append` has already given the index."""
+
+    def view(self, statement_id: str | None = None) -> View:
+        with self._lock:
+            index = None if statement_id is None else self._indexes.get(statement_id)
+            latest = self._checkpoints[-1] if self._checkpoints else None
+            return View(self._frontier, latest, index is not None, index)
+
+    def swap_checkpoint(self, previous: int | None, new: StoredCheckpoint, deadline: float) -> bool:  # noqa: ARG002
+        with self._lock:
+            latest = self._checkpoints[-1].size if self._checkpoints else None
+            if latest != previous:
+                return False
+            self._checkpoints.append(new)
+            return True
+
+    def hashes(self, positions: Sequence[int]) -> list[bytes]:
+        try:
+            return [self._hashes[position] for position in positions]
+        except IndexError as error:
+            raise VerificationError(["a subtree hash is missing"]) from error
+
+    def bodies(self, start: int, stop: int) -> Iterator[bytes]:
+        yield from self._bodies[start:stop]
+
+    def checkpoints(self) -> Iterator[StoredCheckpoint]:
+        yield from list(self._checkpoints)
+
+    def indexes_of_agreement(self, agreement: str) -> list[int]:
+        return sorted(self._agreements.get(agreement, {}).values())
+
+    def openings(self, statement_id: str) -> Mapping[str, Opening | Erased]:
+        return dict(self._openings.get(statement_id, {}))
+
+    def erase(self, connection: None, statement_id: str, field: str, by: str | None) -> bool:  # noqa: ARG002
+        with self._lock:
+            fields = self._openings.get(statement_id, {})
+            if field not in fields:
+                return False
+            fields[field] = Erased(by)
+            return True

@@ -1,0 +1,94 @@
+"""The shape of the Merkle tree (RFC 9162, section 2.1) and its growing right edge.
+
+A complete subtree is named by (level, index): it covers the leaves index·2^level up to
+(index+1)·2^level. Hashes of complete subtrees never change, so they are stored once, in the order in
+which they come into being: each leaf, followed by the subtrees which it completes. `position` is the
+place of a subtree in that order, as in Go's tlog package.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ledger.errors import ProofError
+from ledger.hashing import EMPTY_ROOT, HASH_SIZE, node_hash
+
+
+def position(level: int, index: int) -> int:
+    """Return the storage position of a complete subtree. Requires level >= 0 and index >= 0."""
+    last_leaf = ((index + 1) << level) - 1
+    return 2 * last_leaf - last_leaf.bit_count() + level
+
+
+def hash_count(size: int) -> int:
+    """Return how many hashes a tree of `size` leaves stores. Requires size >= 0."""
+    return 2 * size - size.bit_count()
+
+
+def peaks(start: int, stop: int) -> list[tuple[int, int]]:
+    """Return the complete subtrees that make up the leaves start..stop, left to right.
+
+    Requires 0 <= start <= stop and a range that is a subtree of some tree: start is a multiple of
+    the smallest power of two not below stop - start.
+    """
+    found = []
+    while start < stop:
+        level = (stop - start).bit_length() - 1
+        found.append((level, start >> level))
+        start += 1 << level
+    return found
+
+
+def fold(hashes: Sequence[bytes]) -> bytes:
+    """Return the hash over the peaks of a range, joined from the right. Empty gives SHA-256("")."""
+    if not hashes:
+        return EMPTY_ROOT
+    result = hashes[-1]
+    for left in reversed(hashes[:-1]):
+        result = node_hash(left, result)
+    return result
+
+
+@dataclass(frozen=True)
+class Frontier:
+    """The peaks of a tree of `size` leaves: all that appending and the root need (O(log n))."""
+
+    size: int = 0
+    hashes: tuple[bytes, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.size < 0 or len(self.hashes) != self.size.bit_count():
+            raise ProofError(f"a tree of {self.size} leaves does not have {len(self.hashes)} peaks")
+        if any(len(peak) != HASH_SIZE for peak in self.hashes):
+            raise ProofError("a peak is not a 32-byte hash")
+
+    def root(self) -> bytes:
+        """Return the Merkle tree hash of all leaves so far."""
+        return fold(self.hashes)
+
+    def extend(self, leaves: Iterable[bytes]) -> tuple["Frontier", list[bytes]]:
+        """Append leaf hashes; return the new frontier and the new stored hashes.
+
+        The hashes belong at consecutive positions from `hash_count(self.size)` on.
+        """
+        size, hashes = self.size, list(self.hashes)
+        created = []
+        for leaf in leaves:
+            created.append(leaf)
+            current = leaf
+            remaining = size
+            while remaining & 1:
+                current = node_hash(hashes.pop(), current)
+                created.append(current)
+                remaining >>= 1
+            hashes.append(current)
+            size += 1
+        return Frontier(size, tuple(hashes)), created
+
+    def to_bytes(self) -> bytes:
+        """Return the peaks, 32 bytes each, left to right."""
+        return b"".join(self.hashes)
+
+    @classmethod
+    def from_bytes(cls, size: int, data: bytes) -> "Frontier":
+        """Rebuild a frontier. Raises ProofError when the peaks do not fit the size."""
+        return cls(size, tuple(data[i : i + HASH_SIZE] for i in range(0, len(data), HASH_SIZE)))

