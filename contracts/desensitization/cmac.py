@@ -29,9 +29,7 @@ class ColumnCmac:
 
     def __init__(self, key: bytes) -> None:
         if len(key) not in (16, 24, 32):
-            raise PlanError(
-                "An AES-CMAC key has 16, 24 or 32 bytes.", "AES-CMAC 密钥应为 16、24 或 32 字节。"
-            )
+            raise PlanError("An AES-CMAC key has 16, 24 or 32 bytes.", "AES-CMAC 密钥应为 16、24 或 32 字节。")
         self._algorithm = algorithms.AES(key)
         subkey = _double(self._encrypt(np.zeros(2, np.uint64)).tobytes())
         self._keep, self._flip = _last_block_tables(subkey, _double(subkey))
