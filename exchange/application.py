@@ -17,14 +17,16 @@ from ledger.storage.sql import SqlStorage
 from sqlalchemy.exc import OperationalError
 
 from exchange import extensions, formatting, http_errors, web
+from exchange.audit import service as audit
 from exchange.config import Settings
 from exchange.database import Database
 from exchange.errors import SettingsError
 from exchange.jobs import Jobs
-from exchange.keystore import LOG, WEB, KeyStore
+from exchange.keystore import WEB, KeyStore
 from exchange.objects import make_object_store
 from exchange.operations import Operations
 from exchange.participants import authentication
+from exchange.setup import open_log
 from exchange.steps import Services
 from ledger.errors import LedgerError
 from ledger.signatures import SigningKey
@@ -40,6 +42,7 @@ STEPS = (
     "supervision",
 )
 LOCALES = ("en", "zh")
+TIMERS = ("settlement.release_due", "settlement.refund_due")
 
 
 def make_operations(settings: Settings) -> Operations:
@@ -55,11 +58,12 @@ def make_operations(settings: Settings) -> Operations:
     database = Database(settings.database_url)
     if database.revision() is None:
         raise SettingsError("The database is empty.", "Run `exchange init` first.", field="database_url")
-    log = Log(SqlStorage(database.engine), SigningKey.from_seed(keystore.secret(LOG)), settings.ledger_origin)
+    log = open_log(settings, keystore, database)
     jobs = Jobs(settings, database)
     services = Services(settings, keystore, make_object_store(settings), log, jobs)
     operations = Operations(database, services)
     jobs.operations = operations
+    jobs.timers = TIMERS
     settings.spool.mkdir(parents=True, exist_ok=True, mode=0o700)
     return operations
 
@@ -149,10 +153,9 @@ def _page_context() -> dict[str, Any]:
 def _ledger_head() -> dict[str, Any] | None:
     """Return size and root of the last signed checkpoint for the foot of the page; a page is shown without it, too."""
     try:
-        head = web.services().log.head()
+        return audit.head(web.services().log)
     except (LedgerError, OperationalError):
         return None
-    return head
 
 
 @lru_cache

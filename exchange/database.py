@@ -123,6 +123,11 @@ class Database:
         self._reading_sessions = sessionmaker(self._reader, expire_on_commit=False)
 
     @property
+    def deferred(self) -> Engine:
+        """Return the engine whose transactions take the write lock only with their first write; the log uses it."""
+        return self._reader
+
+    @property
     def is_sqlite(self) -> bool:
         return self.engine.dialect.name == "sqlite"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from typing import Any
 
@@ -11,6 +12,7 @@ from flask_babel import get_locale
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
+from contracts.errors import ContractsError, IllegalTransitionError
 from exchange import errors
 from ledger.errors import LedgerError
 
@@ -70,6 +72,7 @@ _INTERNAL = (
 def init_app(app: Flask) -> None:
     """Register the handlers."""
     app.register_error_handler(errors.ExchangeError, _exchange_error)
+    app.register_error_handler(ContractsError, _contracts_error)
     app.register_error_handler(LedgerError, _recording_error)
     app.register_error_handler(OperationalError, _recording_error)
     app.register_error_handler(HTTPException, _http_error)
@@ -78,6 +81,8 @@ def init_app(app: Flask) -> None:
 
 def status_of(error: Exception) -> int:
     """Return the HTTP status of a domain error: that of the nearest class in the table."""
+    if getattr(error, "code", "") == "range-not-satisfiable":
+        return 416
     for kind in type(error).__mro__:
         if kind in STATUS:
             return STATUS[kind]
@@ -92,6 +97,12 @@ def is_api() -> bool:
 def _exchange_error(error: errors.ExchangeError) -> Response:
     status = status_of(error)
     return _answer(status, error.code, error.reason, error.mend, field=error.field, details=error.details)
+
+
+def _contracts_error(error: ContractsError) -> Response:
+    status = 409 if isinstance(error, IllegalTransitionError) else 422
+    code = re.sub(r"(?<!^)(?=[A-Z])", "-", type(error).__name__.removesuffix("Error")).lower()
+    return _answer(status, code, (error.text_en, error.text_zh), (error.mend_en, error.mend_zh))
 
 
 def _recording_error(error: Exception) -> Response:

@@ -23,6 +23,7 @@ from huey.registry import Message
 from sqlalchemy import JSON, Index, String, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from contracts.errors import ContractsError
 from exchange.config import Settings
 from exchange.database import Base, Database, UTCDateTime
 from exchange.errors import ExchangeError
@@ -97,6 +98,8 @@ class Jobs:
         self._huey = _make_huey(settings)
         self._consumer: Consumer | None = None
         self.operations: Any = None
+        # Names of operations that are run every minute: what falls due by time alone.
+        self.timers: tuple[str, ...] = ()
         self._task = self._huey.task()(self._execute_by_id)
         self._huey.periodic_task(crontab(minute="*"))(self._sweep_task)
 
@@ -142,6 +145,12 @@ class Jobs:
 
     def _sweep_task(self) -> None:
         self.sweep()
+        for name in self.timers:
+            try:
+                self.operations.run_as_system(name)
+            except ExchangeError as error:
+                # The next minute tries again; what could not be recorded was not done.
+                log.warning("timer refused", operation=name, code=error.code)
 
     def sweep(self, *, at_start: bool = False) -> int:
         """Queue again what waits or whose worker is gone; return how many."""
@@ -175,9 +184,9 @@ class Jobs:
         with self._heartbeat(identifier):
             try:
                 result = _HANDLERS[kind](self.operations, arguments, self._reporter(identifier))
-            except ExchangeError as error:
+            except (ExchangeError, ContractsError) as error:
                 self._finish(identifier, "failed", error=_describe(error))
-                log.info("job refused", job=identifier, kind=kind, code=error.code)
+                log.info("job refused", job=identifier, kind=kind, error=type(error).__name__)
             except Exception as error:
                 # Whatever went wrong must reach the person who waits, not only the log; nothing personal is logged.
                 log.exception("job failed", job=identifier, kind=kind)
@@ -259,7 +268,12 @@ def _make_huey(settings: Settings) -> Huey:
     return PostgresHuey("exchange", dsn=dsn, serializer=_JsonSerializer(), results=False)
 
 
-def _describe(error: ExchangeError) -> dict[str, Any]:
+def _describe(error: ExchangeError | ContractsError) -> dict[str, Any]:
+    if isinstance(error, ContractsError):
+        return {
+            "code": type(error).__name__, "reason": [error.text_en, error.text_zh], "mend": [error.mend_en, error.mend_zh],
+            "field": None, "details": {},
+        }  # fmt: skip
     return {
         "code": error.code, "reason": list(error.reason), "mend": list(error.mend), "field": error.field,
         "details": error.details,

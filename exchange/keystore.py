@@ -7,6 +7,8 @@ keys and custodial private keys. Wrapping is AES-256-GCM with a random 96-bit no
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import json
 import os
 import secrets
@@ -129,3 +131,7 @@ class TenantKeys:
 
     def unwrap(self, wrapped: bytes, context: str) -> bytes:
         return unwrap(self._key(), wrapped, f"{self.tenant}/{context}")
+
+    def derive(self, purpose: str) -> bytes:
+        """Return a 32-byte secret of this tenant for one purpose; the same one each time, none of it stored."""
+        return hmac.digest(self._key(), f"derive/{self.tenant}/{purpose}".encode(), hashlib.sha256)

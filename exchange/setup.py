@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from ledger.errors import LedgerError, LedgerUnavailableError
 from ledger.log import Log
 from ledger.storage.sql import SqlStorage
 
+from sqlalchemy.engine import Connection
+
 from exchange.config import Settings
 from exchange.database import Database
+from exchange.errors import SettingsError
 from exchange.keystore import LOG, KeyStore
 from exchange.participants.keys import statement_key
 from ledger.signatures import SigningKey
@@ -28,8 +32,21 @@ def initialise(settings: Settings) -> str:
         database.dispose()
 
 
-def open_log(settings: Settings, keystore: KeyStore, database: Database) -> Log:
-    """Return the log, with its genesis entry written if it was empty."""
-    log = Log(SqlStorage(database.engine), SigningKey.from_seed(keystore.secret(LOG)), settings.ledger_origin)
-    log.ensure_genesis(statement_key(keystore).public)
+def open_log(settings: Settings, keystore: KeyStore, database: Database) -> Log[Connection]:
+    """Return the log, checked against its key and last checkpoint, with its genesis entry written if it was empty.
+
+    Raises SettingsError where the database holds another log, or a log that was altered.
+    """
+    log = Log(SqlStorage(database.deferred), SigningKey.from_seed(keystore.secret(LOG)), settings.ledger_origin)
+    try:
+        log.open(statement_key(keystore))
+    except LedgerUnavailableError:
+        # The database is locked or full just now; every step will say so until it recovers.
+        return log
+    except LedgerError as error:
+        raise SettingsError(
+            f"The ledger in the database does not belong to this key store and origin: {error}.",
+            "Use the key store and ledger_origin that this database was made with, or restore its backup.",
+            field="ledger_origin",
+        ) from error
     return log

@@ -14,7 +14,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from exchange.access import Actor, Permission
 from exchange.identifiers import derive, uuid7
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from exchange.objects import ObjectStore
 
 EXCHANGE = "exchange"
+Custody = Literal["custodial", "self-held", "exchange"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,9 @@ class Signed:
 
 class Signer(Protocol):
     """Signs for a participant with its custodial key, or gives back the signature that its self-held key made."""
+
+    def custody(self, step: Step, participant: str) -> Custody:
+        """Say who holds the participant's signing key."""
 
     def sign(self, step: Step, participant: str, domain: str, payload: bytes) -> Signed:
         """Return the signature; for a self-held key that has not signed yet, note the payload in `step.missing`."""

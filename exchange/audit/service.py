@@ -6,16 +6,15 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ledger.log import Receipt
+from ledger.log import Log, Receipt
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from exchange.access import Actor
 from exchange.audit.models import AgreementCounter, StatementIndex
 from exchange.steps import EXCHANGE, Services, Step
-from ledger.entry import Signature, Statement, commit
-
-DOMAIN = "statement"
+from ledger import checkpoint
+from ledger.entry import DOMAIN, Signature, Statement, commit
 
 
 def timestamp(moment: datetime) -> str:
@@ -44,18 +43,15 @@ def record(
         id=step.new_id(),
         at=timestamp(step.now),
         fields=dict(fields),
+        signer=signer,
+        custody=step.signer.custody(step, signer),
         agreement=agreement,
         counter=counter,
     )
     draft = commit(statement, lambda field: step.random(f"salt/{field}"))
     signed = step.sign(signer, DOMAIN, draft.payload)
     if not step.missing:
-        signature = Signature(
-            participant=signed.participant,
-            public=signed.public,
-            custody=signed.custody,
-            signature=signed.signature,
-        )
+        signature = Signature(signed.public, signed.signature)
         step.services.log.append(step.session.connection(), draft, signature)
     for subject in dict.fromkeys(
         [*subjects, *([signer] if signer != EXCHANGE else []), *([agreement] if agreement else [])]
@@ -113,3 +109,9 @@ def may_open(session: Session, actor: Actor, statement: str) -> bool:
         )
     )
     return found is not None
+
+
+def head(log: Log[Any]) -> dict[str, Any]:
+    """Return origin, size, root (hex) and verifier key of the log's last signed checkpoint."""
+    signed = checkpoint.verify(log.checkpoint(), log.vkey)
+    return {"origin": log.origin, "size": signed.size, "root": signed.root.hex(), "vkey": log.vkey}

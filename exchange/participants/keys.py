@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from datetime import datetime
+from typing import cast
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -12,7 +13,7 @@ from contracts.sealing import EncryptionKey
 from exchange.errors import ConflictError, InvalidInputError, NotFoundError
 from exchange.keystore import STATEMENT, KeyStore, TenantKeys
 from exchange.participants.models import Participant, ParticipantKey
-from exchange.steps import EXCHANGE, Signed, Step, payload_digest
+from exchange.steps import EXCHANGE, Custody, Signed, Step, payload_digest
 from ledger.errors import SignatureError
 from ledger.signatures import SigningKey, verify
 
@@ -116,6 +117,9 @@ def open_private(keystore: KeyStore, participant: Participant, key: ParticipantK
 
 class PartySigner:
     """The `Signer` of all steps: exchange key, custodial keys, and signatures that self-held keys made elsewhere."""
+
+    def custody(self, step: Step, participant: str) -> Custody:
+        return "exchange" if participant == EXCHANGE else cast(Custody, current_key(step.session, participant, SIGNING).custody)
 
     def sign(self, step: Step, participant: str, domain: str, payload: bytes) -> Signed:
         if participant == EXCHANGE:

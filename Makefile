@@ -1,0 +1,60 @@
+# `make help` lists the targets. Everything is installed into .venv from the locked files, whose hashes pip checks.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?=
+ROWS ?= 20000
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-virtualenv
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test test-s3 lint lock bench clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { echo "The venv module is missing: apt install python3-venv"; exit 2; }
+
+$(VENV)/.installed: requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Installing the exchange into $(VENV) …"
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.tested: requirements-test.lock pyproject.toml | $(BIN)/python
+	@echo "Installing the exchange and its test tools into $(VENV) …"
+	@$(PIP) --require-hashes -r requirements-test.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@ $(VENV)/.installed
+
+demo: $(VENV)/.installed ## the whole journey on a generated sample, or on DATA=file-or-folder
+	@$(BIN)/exchange demo --rows $(ROWS) $(if $(DATA),--data "$(DATA)")
+
+serve: $(VENV)/.installed ## start the exchange on http://127.0.0.1:8000 (home: ./var)
+	@$(BIN)/exchange init
+	@$(BIN)/exchange serve
+
+test: $(VENV)/.tested ## install and pass all tests
+	@$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
+
+test-s3: $(VENV)/.tested ## the object-store suite on a real one-node Ceph RADOS gateway (needs Debian's ceph packages)
+	@bash tests/s3/ceph.sh $(BIN)/python -m pytest tests/exchange/test_objects.py $(ARGS)
+
+lint: $(VENV)/.tested ## ruff, mypy (strict on the three libraries), import-linter, djlint
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy --strict ledger contracts valuation
+	@$(BIN)/lint-imports
+	@$(BIN)/djlint --check --lint exchange/templates
+
+lock: $(BIN)/python ## renew the locked requirements
+	@$(PIP) uv
+	@$(BIN)/uv pip compile pyproject.toml --group build --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --group build --group test --extra s3 --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements-test.lock
+
+bench: $(VENV)/.tested ## print one JSON line a figure, measured against a peer or a limit in the same run
+	@$(BIN)/python -m benchmarks
+
+clean: ## remove the virtual environment and the demo's data
+	@rm -rf $(VENV) demo-data var

@@ -1,0 +1,117 @@
+"""The ledger over the API: checkpoint, entries, proofs, verification, evidence bundles."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from flask import Response
+from flask_smorest import Blueprint
+
+from exchange.access import Permission
+from exchange.audit import bundles, schemas, service, web
+from exchange.audit.verification import verify_receipt
+from exchange.errors import InvalidInputError, NotFoundError
+from exchange.web import current_actor, reading, requires, services
+from ledger.entry import Entry, Opening
+from ledger.errors import NotFoundError as NotOnLedgerError
+from ledger.errors import ProofError
+
+blueprint = Blueprint("ledger_api", __name__, url_prefix="/ledger", description="Record: the transparency ledger.")
+
+
+@blueprint.get("/checkpoint")
+@blueprint.response(200, schemas.CheckpointSchema)
+@requires(Permission.PUBLIC)
+def checkpoint() -> dict[str, Any]:
+    """Give the newest signed checkpoint."""
+    return {**service.head(services().log), "note": services().log.checkpoint()}
+
+
+@blueprint.get("/entries")
+@blueprint.arguments(schemas.EntriesQuerySchema, location="query")
+@blueprint.response(200, schemas.EntriesSchema)
+@requires(Permission.PUBLIC)
+def entries(given: dict[str, Any]) -> dict[str, Any]:
+    """List public entries in order."""
+    stop = given["start"] + given["limit"]
+    items = [_describe(found) for found in services().log.entries(given["start"], stop)]
+    return {"items": items, "next": stop if len(items) == given["limit"] else None}
+
+
+@blueprint.get("/entries/<int:index>")
+@blueprint.response(200, schemas.EntrySchema)
+@requires(Permission.PUBLIC)
+def entry(index: int) -> dict[str, Any]:
+    """Give one entry with its receipt and, to its parties, its openings."""
+    log = services().log
+    try:
+        found = log.entry(index)
+    except NotOnLedgerError as error:
+        raise NotFoundError() from error
+    receipt = log.receipt(found.statement_id, timeout=services().settings.receipt_timeout_seconds)
+    actor = current_actor()
+    seen = not actor.is_exchange and service.may_open(reading(), actor, found.statement_id)
+    openings = log.openings(found.statement_id) if seen else {}
+    return {
+        **_describe(found),
+        "receipt": receipt.to_json(),
+        "openings": {
+            name: {"salt": item.salt.hex(), "value": item.value} if isinstance(item, Opening) else None
+            for name, item in openings.items()
+        }
+        or None,
+    }
+
+
+@blueprint.get("/consistency")
+@blueprint.arguments(schemas.ConsistencyQuerySchema, location="query")
+@blueprint.response(200, schemas.ConsistencySchema)
+@requires(Permission.PUBLIC)
+def consistency(given: dict[str, Any]) -> dict[str, Any]:
+    """Prove that the log of size `new` extends the log of size `old`."""
+    try:
+        path = services().log.consistency_proof(given["old"], given["new"])
+    except ProofError as error:
+        raise InvalidInputError(
+            ("There is no such pair of sizes.", "不存在这样的两个规模。"),
+            ("Use old ≤ new ≤ the size of the newest checkpoint.", "须满足 old ≤ new ≤ 最新检查点的规模。"),
+            field="new",
+        ) from error
+    return {**given, "proof": [item.hex() for item in path]}
+
+
+@blueprint.post("/verification")
+@blueprint.arguments(schemas.VerificationRequestSchema)
+@blueprint.response(200, schemas.VerificationSchema)
+@requires(Permission.PUBLIC)
+def verify(given: dict[str, Any]) -> dict[str, Any]:
+    """Verify a receipt that anybody brings."""
+    checks = verify_receipt(services().log, given["receipt"], given["entry"])
+    return {"ok": all(check.ok for check in checks), "checks": [asdict(check) for check in checks]}
+
+
+@blueprint.get("/bundles/agreements/<agreement>")
+@blueprint.response(200, {"type": "string", "format": "binary"}, content_type="application/zip")
+@requires(Permission.EVIDENCE_READ)
+def agreement_bundle(agreement: str) -> Response:
+    """Give the evidence bundle of one agreement to its parties."""
+    return web.send_bundle(*web.agreement_evidence(agreement))
+
+
+@blueprint.get("/bundles/participant")
+@blueprint.response(200, {"type": "string", "format": "binary"}, content_type="application/zip")
+@requires(Permission.EVIDENCE_READ)
+def participant_bundle() -> Response:
+    """Give a firm all statements that speak of it."""
+    firm = current_actor().participant or ""
+    statements = bundles.of_participant(reading(), firm)
+    return web.send_bundle(statements, {"kind": "participant", "id": firm}, {}, f"firm-{firm[-12:]}")
+
+
+def _describe(found: Entry) -> dict[str, Any]:
+    return {
+        "index": found.index, "kind": found.kind, "at": found.at, "statement_id": found.statement_id,
+        "agreement": found.agreement, "counter": found.counter, "leaf_hash": found.leaf_hash.hex(),
+        "body": found.body.decode(),
+    }  # fmt: skip

@@ -1,0 +1,57 @@
+"""What the API gives and takes about the ledger."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields, validate
+
+
+class CheckpointSchema(Schema):
+    origin = fields.String()
+    size = fields.Integer()
+    root = fields.String()
+    vkey = fields.String()
+    note = fields.String(metadata={"description": "the signed checkpoint, C2SP tlog-checkpoint"})
+
+
+class EntrySchema(Schema):
+    index = fields.Integer()
+    kind = fields.String()
+    at = fields.String()
+    statement_id = fields.String()
+    agreement = fields.String(allow_none=True)
+    counter = fields.Integer(allow_none=True)
+    leaf_hash = fields.String()
+    body = fields.String(metadata={"description": "the entry's exact bytes"})
+    openings = fields.Dict(allow_none=True)
+    receipt = fields.Dict()
+
+
+class EntriesQuerySchema(Schema):
+    start = fields.Integer(load_default=0, validate=validate.Range(0, 2**53 - 1))
+    limit = fields.Integer(load_default=100, validate=validate.Range(1, 1000))
+
+
+class EntriesSchema(Schema):
+    items = fields.List(fields.Nested(EntrySchema))
+    next = fields.Integer(allow_none=True)
+
+
+class ConsistencyQuerySchema(Schema):
+    old = fields.Integer(required=True, validate=validate.Range(1, 2**53 - 1))
+    new = fields.Integer(required=True, validate=validate.Range(1, 2**53 - 1))
+
+
+class ConsistencySchema(Schema):
+    old = fields.Integer()
+    new = fields.Integer()
+    proof = fields.List(fields.String(), metadata={"description": "hashes in hex, RFC 9162 2.1.4"})
+
+
+class VerificationRequestSchema(Schema):
+    receipt = fields.String(required=True, validate=validate.Length(1, 200_000))
+    entry = fields.String(load_default=None, allow_none=True, validate=validate.Length(max=70_000))
+
+
+class VerificationSchema(Schema):
+    ok = fields.Boolean()
+    checks = fields.List(fields.Dict())

@@ -1,0 +1,180 @@
+"""Pages of the ledger: entries, one entry with its proof and openings, verification for anyone, evidence bundles."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Response, render_template, request, stream_with_context
+from flask_babel import gettext as _
+from flask_wtf import FlaskForm
+from sqlalchemy import select
+from wtforms import TextAreaField
+from wtforms.validators import InputRequired, Length
+
+from exchange.access import Permission
+from exchange.audit import bundles, service
+from exchange.audit.models import StatementIndex
+from exchange.audit.verification import verify_receipt
+from exchange.catalog import service as catalog
+from exchange.errors import InvalidInputError, NotFoundError
+from exchange.negotiation import service as negotiation
+from exchange.web import current_actor, reading, requires, run, services, show_in_form
+from ledger.entry import Entry, Opening
+from ledger.errors import NotFoundError as NotOnLedgerError
+
+blueprint = Blueprint("audit", __name__)
+_PER_PAGE = 50
+
+
+class ReceiptForm(FlaskForm):
+    receipt = TextAreaField(
+        _("Receipt (JSON as the API gives it, or the text of a .tlog-proof)"), [InputRequired(), Length(max=200_000)]
+    )
+    entry = TextAreaField(_("Entry (its exact bytes; optional, taken from the log otherwise)"), [Length(max=70_000)])
+
+
+@blueprint.get("/audit")
+@requires(Permission.PUBLIC)
+def index() -> str:
+    """List the log's entries, newest first; they hold commitments only, so everybody may read them."""
+    log = services().log
+    size = log.size()
+    last = max(0, -(-size // _PER_PAGE) - 1)
+    page = min(max(request.args.get("page", 0, type=int), 0), last)
+    stop = size - page * _PER_PAGE
+    entries = list(log.entries(max(0, stop - _PER_PAGE), stop))[::-1]
+    return render_template("audit/index.html", entries=entries, page=page, last=last, head=service.head(log))
+
+
+@blueprint.get("/audit/mine")
+@requires(Permission.EVIDENCE_READ)
+def mine() -> str:
+    """List the statements that speak of the acting firm, with their places on the log."""
+    actor = current_actor()
+    rows = reading().execute(
+        select(StatementIndex)
+        .where(StatementIndex.subject == actor.participant)
+        .order_by(StatementIndex.at.desc(), StatementIndex.statement.desc())
+        .limit(200)
+    )
+    items = [(row, _place(row.statement)) for (row,) in rows]
+    return render_template("audit/mine.html", items=items)
+
+
+def _place(statement: str) -> int | None:
+    try:
+        return services().log.index_of(statement)
+    except NotOnLedgerError:
+        return None
+
+
+@blueprint.get("/audit/entries/<int:index>")
+@requires(Permission.PUBLIC)
+def entry(index: int) -> str:
+    """Show an entry: its bytes, its leaf hash, its proof under the newest checkpoint, and to its parties the openings."""
+    log = services().log
+    try:
+        found = log.entry(index)
+    except NotOnLedgerError as error:
+        raise NotFoundError() from error
+    receipt = log.receipt(found.statement_id, timeout=services().settings.receipt_timeout_seconds)
+    return render_template(
+        "audit/entry.html", entry=found, receipt=receipt, openings=_openings(found), size=log.size(), body=found.body.decode()
+    )
+
+
+def _openings(found: Entry) -> Mapping[str, Any] | None:
+    """Return the openings as JSON where the reader may see them; an auditor's look is recorded as promise 10 demands."""
+    actor = current_actor()
+    if not service.may_open(reading(), actor, found.statement_id):
+        return None
+    if actor.is_exchange and request.args.get("open") != "1":
+        return {}
+    if actor.is_exchange:
+        run("audit.read", statement=found.statement_id)
+    return {
+        name: json.dumps(opening.value, ensure_ascii=False, indent=1) if isinstance(opening, Opening) else None
+        for name, opening in services().log.openings(found.statement_id).items()
+    }
+
+
+@blueprint.route("/audit/verify", methods=["GET", "POST"])
+@requires(Permission.PUBLIC)
+def verify() -> str:
+    """Verify a receipt that anybody brings, against its own bytes and this log's key."""
+    form = ReceiptForm()
+    checks = None
+    if form.validate_on_submit():
+        try:
+            checks = verify_receipt(services().log, form.receipt.data, form.entry.data or None)
+        except InvalidInputError as error:
+            show_in_form(error, form, "receipt")
+    return render_template("audit/verify.html", form=form, checks=checks, head=service.head(services().log))
+
+
+@blueprint.get("/checkpoint")
+@requires(Permission.PUBLIC)
+def checkpoint() -> Response:
+    """Give the newest signed checkpoint (C2SP tlog-checkpoint)."""
+    return Response(services().log.checkpoint(), mimetype="text/plain")
+
+
+@blueprint.get("/audit/bundles/agreement/<agreement>")
+@requires(Permission.EVIDENCE_READ)
+def agreement_bundle(agreement: str) -> Response:
+    """Give the evidence bundle of one agreement to its parties."""
+    return send_bundle(*agreement_evidence(agreement))
+
+
+@blueprint.get("/audit/bundles/dataset/<dataset>")
+@requires(Permission.DATASET_READ)
+def dataset_bundle(dataset: str) -> Response:
+    """Give the owner the evidence of how its dataset was listed."""
+    row = catalog.own_dataset(reading(), current_actor(), dataset)
+    statements = bundles.of_dataset(reading(), row.id, row.participant_id)
+    return send_bundle(statements, {"kind": "dataset", "id": row.id}, {}, f"dataset-{row.id[-12:]}")
+
+
+@blueprint.get("/audit/bundles/participant")
+@requires(Permission.EVIDENCE_READ)
+def participant_bundle() -> Response:
+    """Give a firm all statements that speak of it."""
+    firm = current_actor().participant or ""
+    return send_bundle(bundles.of_participant(reading(), firm), {"kind": "participant", "id": firm}, {}, f"firm-{firm[-12:]}")
+
+
+def agreement_evidence(agreement: str) -> tuple[list[str], dict[str, Any], dict[str, bytes], str]:
+    """Return (statements, subject, documents, name) of an agreement's bundle for one of its parties."""
+    row = negotiation.get_agreement(reading(), current_actor(), agreement)
+    statements = bundles.of_agreement(
+        reading(), row.ledger_id, row.negotiation_id, row.dataset_id, [row.provider_id, row.consumer_id]
+    )
+    subject = {"kind": "agreement", "id": row.id, "ledger_id": row.ledger_id, "digest": row.digest}
+    documents = {"agreement.json": row.document, "agreement.signed.json": negotiation.signed_document(row)}
+    return statements, subject, documents, f"agreement-{row.id[-12:]}"
+
+
+def send_bundle(statements: list[str], subject: dict[str, Any], documents: dict[str, bytes], name: str) -> Response:
+    """Return a zip download; the spooled file is removed as soon as it is sent."""
+    for statement in statements[-1:]:
+        # The newest statement under a signed checkpoint means that all are.
+        services().log.receipt(statement, timeout=services().settings.receipt_timeout_seconds)
+    path = Path(services().settings.spool) / f"bundle-{secrets.token_hex(8)}.zip"
+    try:
+        bundles.write(services(), statements, subject, path, documents)
+        handle = path.open("rb")
+    finally:
+        path.unlink(missing_ok=True)
+
+    def blocks() -> Any:
+        with handle:
+            while block := handle.read(1024 * 1024):
+                yield block
+
+    response = Response(stream_with_context(blocks()), mimetype="application/zip")
+    response.headers["Content-Disposition"] = f'attachment; filename="evidence-{name}.zip"'
+    return response

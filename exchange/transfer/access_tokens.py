@@ -1,0 +1,94 @@
+"""Short-lived access tokens of one transfer: EdDSA JWTs (RFC 9068 profile) that name transfer, agreement and consumer.
+
+They open nothing by themselves: the policy is decided again at every part that is fetched with one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from exchange.errors import AuthenticationError
+from exchange.identifiers import uuid7
+from exchange.keystore import TOKENS
+from exchange.steps import Services
+
+_TYPE = "at+jwt"
+_ALGORITHM = "EdDSA"
+_REQUIRED = ["iss", "aud", "sub", "exp", "nbf", "iat", "jti", "agreement", "transfer"]
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a verified token says."""
+
+    transfer: str
+    agreement: str
+    consumer: str
+
+
+@lru_cache(maxsize=4)
+def _key(seed: bytes) -> tuple[Ed25519PrivateKey, Ed25519PublicKey, str]:
+    private = Ed25519PrivateKey.from_private_bytes(seed)
+    public = private.public_key()
+    return private, public, hashlib.sha256(public.public_bytes_raw()).hexdigest()[:16]
+
+
+def audience(services: Services) -> str:
+    """Return the audience of transfer tokens."""
+    return f"{services.settings.public_url}/api/v1/transfers"
+
+
+def issue(services: Services, grant: Grant, now: datetime, random: bytes) -> tuple[str, datetime]:
+    """Return (token, when it expires)."""
+    private, _, key_id = _key(services.keystore.secret(TOKENS))
+    expires = now + timedelta(minutes=services.settings.access_token_minutes)
+    claims = {
+        "iss": services.settings.public_url,
+        "aud": audience(services),
+        "sub": grant.consumer,
+        "iat": now,
+        "nbf": now,
+        "exp": expires,
+        "jti": uuid7(now, random),
+        "agreement": grant.agreement,
+        "transfer": grant.transfer,
+    }
+    return jwt.encode(claims, private, algorithm=_ALGORITHM, headers={"typ": _TYPE, "kid": key_id}), expires
+
+
+def verify(services: Services, token: str) -> Grant:
+    """Return what a token grants. Raises AuthenticationError for every fault, without saying which."""
+    _, public, key_id = _key(services.keystore.secret(TOKENS))
+    try:
+        header = jwt.get_unverified_header(token)
+        if not (
+            header.get("alg") == _ALGORITHM
+            and hmac.compare_digest(str(header.get("typ", "")), _TYPE)
+            and hmac.compare_digest(str(header.get("kid", "")), key_id)
+            and set(header) <= {"alg", "typ", "kid"}
+        ):
+            raise jwt.InvalidTokenError("unexpected header")
+        claims = jwt.decode(
+            token,
+            public,
+            algorithms=[_ALGORITHM],
+            audience=audience(services),
+            issuer=services.settings.public_url,
+            options={"require": _REQUIRED, "strict_aud": True},
+        )
+    except (jwt.PyJWTError, ValueError, TypeError) as error:
+        raise AuthenticationError(
+            ("This access token is invalid or has expired.", "该访问令牌无效或已过期。"),
+            ("Ask for a new one: POST to the transfer's token address.", "请向该传输的令牌地址发送 POST 请求以获取新令牌。"),
+            code="invalid-token",
+        ) from error
+    return Grant(str(claims["transfer"]), str(claims["agreement"]), str(claims["sub"]))
+
+

@@ -1,0 +1,139 @@
+"""The policy decision at an access: what the exchange knows of the world, put before the pure evaluator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from contracts.odrl import Deny, Permit, Request, World, evaluate
+from exchange.errors import ConflictError, PolicyDeniedError
+from exchange.negotiation import service as negotiation
+from exchange.negotiation.models import AgreementRecord, Negotiation
+from exchange.participants.models import Participant
+from exchange.settlement.models import Escrow
+from exchange.steps import Step
+from exchange.transfer.models import UsageCounter
+
+ACTION = "use"
+Decision = Permit | Deny
+
+
+def decide(session: Session, agreement: AgreementRecord, at: datetime, *, taken: bool = False) -> Decision:
+    """Decide whether `agreement` permits its consumer to use the dataset at `at`.
+
+    `taken`: the use was counted already when the transfer started, so this is a part of it and counts as none.
+    """
+    counter = session.get(UsageCounter, (agreement.id, ACTION))
+    terms = session.get_one(Negotiation, agreement.negotiation_id)
+    consumer = session.get_one(Participant, agreement.consumer_id)
+    used = (counter.used if counter else 0) - (1 if taken else 0)
+    request = Request(
+        action=ACTION,
+        assignee=agreement.consumer_id,
+        target=agreement.dataset_id,
+        purpose=terms.purpose,
+        recipient=agreement.consumer_id,
+        at=at,
+        attributes=_attributes(consumer),
+    )
+    world = World(
+        counts={ACTION: max(0, used)},
+        agreement_start=agreement.in_force_at,
+        first_use=counter.first_use if counter else None,
+        paid_fen=_paid(session, agreement),
+        attributes={},
+    )
+    return evaluate(negotiation.policy_of(agreement), request, world)
+
+
+def _attributes(consumer: Participant) -> Mapping[str, Any]:
+    known = {"spatial": consumer.country, "fileFormat": "application/vnd.apache.parquet"}
+    return {**known, **({"industry": consumer.industry} if consumer.industry else {})}
+
+
+def _paid(session: Session, agreement: AgreementRecord) -> int:
+    escrow = session.scalar(select(Escrow).where(Escrow.agreement_id == agreement.id))
+    return escrow.amount_fen if escrow is not None and escrow.state in {"held", "released"} else 0
+
+
+def require_in_force(agreement: AgreementRecord, at: datetime) -> None:
+    """Raise ConflictError unless the agreement is signed, paid for, in force and within its validity."""
+    if agreement.state != "in_force":
+        raise ConflictError(
+            (f"The agreement is {agreement.state}, not in force.", f"协议状态为 {agreement.state}，尚未生效或已终止。"),
+            ("Both parties must sign and the price must be held in escrow first.", "须先由双方签署并完成托管付款。"),
+            code="agreement-not-in-force",
+        )
+    if agreement.valid_until is not None and at >= agreement.valid_until:
+        raise ConflictError(
+            ("The agreement's validity has ended.", "协议有效期已结束。"),
+            ("Negotiate a new agreement.", "请重新协商新的协议。"),
+            code="agreement-expired",
+        )
+
+
+def lock_counter(step: Step, agreement: AgreementRecord) -> UsageCounter:
+    """Return the agreement's counter, locked until the transaction ends, so that N uses give N under any number of requests."""
+    # The agreement's own row is locked first: two first uses could otherwise both insert the counter.
+    step.session.execute(select(AgreementRecord.id).where(AgreementRecord.id == agreement.id).with_for_update())
+    counter = step.session.scalar(
+        select(UsageCounter)
+        .where(UsageCounter.agreement_id == agreement.id, UsageCounter.action == ACTION)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if counter is None:
+        counter = UsageCounter(agreement_id=agreement.id, action=ACTION, used=0)
+        step.session.add(counter)
+        step.session.flush()
+    return counter
+
+
+def reasons_json(denial: Deny) -> list[dict[str, Any]]:
+    """Return the reasons of a denial as JSON: rule, constraint, operand, operator, expected, actual, and the words in both languages."""
+    return [
+        {
+            "rule": reason.rule,
+            "constraint": reason.constraint,
+            "left_operand": reason.left_operand,
+            "operator": reason.operator,
+            "expected": _plain(reason.expected),
+            "actual": _plain(reason.actual),
+            "text_en": reason.text_en,
+            "text_zh": reason.text_zh,
+        }
+        for reason in denial.reasons
+    ]
+
+
+def obligations_json(permit: Permit) -> list[dict[str, Any]]:
+    """Return the obligations that a permission carries as JSON."""
+    return [
+        {name: _plain(value) for name, value in vars(obligation).items()}
+        if hasattr(obligation, "__dict__")
+        else {"duty": str(obligation)}
+        for obligation in permit.obligations
+    ]
+
+
+def denied(reasons: list[dict[str, Any]]) -> PolicyDeniedError:
+    """Return the error that tells a caller why the policy denies."""
+    return PolicyDeniedError(
+        ("The usage policy of the agreement does not permit this access.", "协议的使用策略不允许此次访问。"),
+        ("See the reasons; negotiate other terms where you need more.", "请查看原因；如需更多权限，请重新协商条款。"),
+        reasons,
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str | int | bool | None):
+        return value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    return str(value)

@@ -1,0 +1,98 @@
+"""Pages of deliveries: the list, one delivery with its proof, and the buttons of both sides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+
+from exchange import jobs
+from exchange.access import Permission
+from exchange.errors import NotFoundError
+from exchange.negotiation import service as negotiation
+from exchange.participants import keys
+from exchange.participants import service as participants
+from exchange.transfer import service
+from exchange.transfer.api import send
+from exchange.web import current_actor, reading, requires, run, services
+
+blueprint = Blueprint("transfer", __name__)
+
+
+
+@blueprint.get("/transfers")
+@requires(Permission.TRANSFER_READ)
+def index() -> str:
+    """List deliveries, given and received."""
+    rows = service.recent(reading(), current_actor())
+    firms = participants.names(reading(), {row.consumer_id for row in rows} | {row.provider_id for row in rows})
+    return render_template("transfer/index.html", rows=rows, firms=firms)
+
+
+@blueprint.post("/agreements/<agreement>/transfers")
+@requires(Permission.TRANSFER_REQUEST)
+def create(agreement: str) -> Any:
+    """Ask for one use of an agreement and go to the delivery's page, which shows a denial as well."""
+    outcome = run("transfer.request", agreement=agreement)
+    return redirect(url_for("transfer.show", transfer=outcome.result["transfer"]), code=303)
+
+
+@blueprint.get("/transfers/<transfer>")
+@requires(Permission.TRANSFER_READ)
+def show(transfer: str) -> str:
+    """Show a delivery: live state, digests, obligations, proof, and what to do next."""
+    actor, session = current_actor(), reading()
+    row = service.get(session, actor, transfer)
+    receipt = None
+    if row.started_statement:
+        receipt = services().log.receipt(row.started_statement, timeout=services().settings.receipt_timeout_seconds)
+    return render_template(
+        "transfer/show.html",
+        row=row,
+        job=jobs.get(session, row.job_id) if row.job_id else None,
+        agreement=negotiation.get_agreement(session, actor, row.agreement_id),
+        usage=service.usage(session, row.agreement_id),
+        firms=participants.names(session, {row.consumer_id, row.provider_id}),
+        custody=keys.current_key(session, row.consumer_id, keys.ENCRYPTION).custody,
+        is_consumer=actor.participant == row.consumer_id,
+        receipt=receipt,
+    )
+
+
+@blueprint.get("/transfers/<transfer>/download")
+@requires(Permission.TRANSFER_REQUEST)
+def download(transfer: str) -> Response:
+    """Give the opened package to a consumer with a custodial key."""
+    return send(_received(transfer), opened=True)
+
+
+@blueprint.get("/transfers/<transfer>/sealed")
+@requires(Permission.TRANSFER_REQUEST)
+def sealed(transfer: str) -> Response:
+    """Give the sealed package."""
+    return send(_received(transfer), opened=False)
+
+
+@blueprint.post("/transfers/<transfer>/acknowledgement")
+@requires(Permission.TRANSFER_REQUEST)
+def acknowledge(transfer: str) -> Any:
+    """Acknowledge the delivery with the digest that the consumer computed."""
+    run("transfer.acknowledge", transfer=transfer, digest=request.form.get("digest", "").strip().lower())
+    flash(_("The delivery is acknowledged and the payment released."), "good")
+    return redirect(url_for("transfer.show", transfer=transfer), code=303)
+
+
+@blueprint.post("/transfers/<transfer>/<any(suspend,resume,terminate):act>")
+@requires(Permission.SIGN)
+def steer(transfer: str, act: str) -> Any:
+    """Suspend, resume (provider) or end (either side) a delivery."""
+    run(f"transfer.{act}", transfer=transfer, reason=request.form.get("reason", "").strip() or _("by request on the page"))
+    return redirect(url_for("transfer.show", transfer=transfer), code=303)
+
+
+def _received(transfer: str) -> Any:
+    row = service.get(reading(), current_actor(), transfer)
+    if row.consumer_id != current_actor().participant:
+        raise NotFoundError()
+    return row

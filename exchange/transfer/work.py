@@ -1,0 +1,225 @@
+"""Preparing the artefact of a transfer: read, filter, desensitize, fingerprint, seal. One stream, bounded memory, made once.
+
+The artefact is a zip (stored, deterministic) of `agreement.json`, `data/part-NNNNN.parquet` and, last, `manifest.json` with the digest of each
+part. It is sealed under a fresh key while it is written, so the plain package never lies on a disk.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import secrets
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from sqlalchemy.orm import Session
+
+from contracts.agreement import Agreement
+from contracts.desensitization.engine import combined_digest, open_parquet, run
+from contracts.desensitization.keys import Keys
+from contracts.desensitization.model import Plan
+from contracts.errors import ContractsError
+from contracts.fingerprint import Fingerprint
+from contracts.sealing import SealWriter, wrap_key
+from exchange import jobs
+from exchange.catalog import service as catalog
+from exchange.catalog.models import DatasetVersion
+from exchange.errors import ExchangeError, StorageError
+from exchange.jobs import Progress
+from exchange.negotiation.models import AgreementRecord
+from exchange.operations import Operations
+from exchange.participants import keys
+from exchange.participants.models import Participant
+from exchange.transfer.models import TransferProcess
+from exchange.transfer.service import context
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+_BLOCK = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class _Order:
+    """All that the preparation needs, read once; it holds no open transaction."""
+
+    transfer: str
+    agreement: bytes
+    agreement_id: str
+    consumer: str
+    plan: Plan
+    kind: str
+    version_digest: str
+    sources: list[Callable[[], BinaryIO]]
+    names: list[str]
+    tenant: keys.TenantKeys
+    recipient: bytes
+
+
+@jobs.handler("transfer.prepare")
+def prepare(operations: Operations, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Make, seal and store the artefact of a REQUESTED transfer, then start it. Repeatable after a crash."""
+    with operations.database.reading() as session:
+        row = session.get_one(TransferProcess, arguments["transfer"])
+        if row.state != "REQUESTED":
+            return {"state": row.state}
+        order = _read_order(operations, session, row)
+    target = operations.services.settings.spool / f"artefact-{secrets.token_hex(8)}"
+    try:
+        made = _make(order, target, operations.services.settings.job_threads + 1, progress)
+        artefact = operations.services.objects.put(target)
+        key = made.pop("key")
+        tail = order.transfer
+        outcome = operations.run_as_system(
+            "transfer.start",
+            transfer=order.transfer,
+            artefact=artefact,
+            sealed_size=target.stat().st_size,
+            wrapped_key=base64.b64encode(order.tenant.wrap(key, f"transfer/{tail}")).decode(),
+            recipient_wrapped_key=base64.b64encode(wrap_key(key, order.recipient, context(tail))).decode(),
+            recipient_key=hashlib.sha256(order.recipient).hexdigest()[:32],
+            plan_digest=order.plan.digest(),
+            version_digest=order.version_digest,
+            **made,
+        )
+    except (ContractsError, StorageError) as error:
+        reason = _reason(error)
+        operations.run_as_system("transfer.fail", transfer=order.transfer, reason_en=reason[0], reason_zh=reason[1])
+        raise
+    except OSError as error:
+        reason = ("The artefact could not be written.", "无法写入交付物。")
+        operations.run_as_system("transfer.fail", transfer=order.transfer, reason_en=reason[0], reason_zh=reason[1])
+        raise StorageError(reason, ("Free some space and request it again.", "请释放空间后重新申请。"), code="disk-full") from error
+    finally:
+        target.unlink(missing_ok=True)
+    return {"state": outcome.result["state"], "location": f"/transfers/{order.transfer}"}
+
+
+def _read_order(operations: Operations, session: Session, row: TransferProcess) -> _Order:
+    agreement = session.get_one(AgreementRecord, row.agreement_id)
+    version = session.get_one(DatasetVersion, row.version_id)
+    provider = session.get_one(Participant, row.provider_id)
+    document = json.loads(agreement.document)
+    return _Order(
+        transfer=row.id,
+        agreement=agreement.document,
+        agreement_id=agreement.id,
+        consumer=row.consumer_id,
+        plan=Plan.from_json(document["plan"]),
+        kind=version.kind,
+        version_digest=version.digest,
+        sources=catalog.open_version(operations.services, session, version),
+        names=[file.name for file in version.files],
+        tenant=keys.tenant_keys(operations.services.keystore, provider),
+        recipient=keys.current_key(session, row.consumer_id, keys.ENCRYPTION).public,
+    )
+
+
+def _make(order: _Order, target: Path, threads: int, progress: Progress) -> dict[str, Any]:
+    """Write the sealed package to `target`; return its key, digests, sizes and rows."""
+    key = secrets.token_bytes(32)
+    parts: list[dict[str, Any]] = []
+    with target.open("xb") as file, SealWriter(file, key, context(order.transfer)) as seal:
+        plain = _Digesting(seal)
+        # The zip writer is told that it cannot seek, so it streams.
+        with zipfile.ZipFile(plain, "w", zipfile.ZIP_STORED, allowZip64=True) as package:
+            _add(package, "agreement.json", order.agreement)
+            for name, data, rows, digest in _contents(order, threads, progress):
+                _add(package, name, data)
+                parts.append({"name": name, "rows": rows, "sha256": digest})
+            _add(package, "manifest.json", _manifest(order, parts))
+        file.flush()
+    return {
+        "key": key,
+        "plain_digest": f"sha256:{plain.digest.hexdigest()}",
+        "parts_digest": combined_digest(part["sha256"] for part in parts),
+        "plain_size": plain.size,
+        "rows": sum(part["rows"] for part in parts),
+    }
+
+
+def _contents(order: _Order, threads: int, progress: Progress) -> Iterator[tuple[str, Any, int, str]]:
+    if order.kind != "table":
+        yield from _verbatim(order, progress)
+        return
+    # A parameter binds each source, since the engine opens them later and in several threads.
+    sources = [lambda source=source: open_parquet(source()) for source in order.sources]
+    fingerprint = Fingerprint(order.tenant.derive("fingerprint"), order.agreement_id)
+    pseudonyms = Keys(order.tenant.derive("pseudonyms"), order.agreement_id)
+
+    def report(done: int, total: int) -> None:
+        progress(done / total, f"{done}/{total}")
+
+    for part in run(sources, order.plan, pseudonyms, fingerprint, threads=threads, progress=report):
+        yield f"data/part-{part.index:05d}.parquet", part.data, part.rows, part.sha256
+
+
+def _verbatim(order: _Order, progress: Progress) -> Iterator[tuple[str, Any, int, str]]:
+    """Opaque files leave as they are: nothing in them can be masked, which their offer says."""
+    for index, (source, name) in enumerate(zip(order.sources, order.names, strict=True)):
+        with source() as stream:
+            yield f"data/{index:05d}-{Path(name).name}", stream, 0, _stream_digest(source)
+        progress((index + 1) / len(order.sources), name)
+
+
+def _stream_digest(source: Callable[[], BinaryIO]) -> str:
+    with source() as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _add(package: zipfile.ZipFile, name: str, data: Any) -> None:
+    info = zipfile.ZipInfo(name, _EPOCH)
+    info.external_attr = 0o644 << 16
+    with package.open(info, "w", force_zip64=True) as member:
+        if hasattr(data, "read"):
+            while block := data.read(_BLOCK):
+                member.write(block)
+        else:
+            view = memoryview(data)
+            for start in range(0, len(view), _BLOCK):
+                member.write(view[start : start + _BLOCK])
+
+
+def _manifest(order: _Order, parts: list[dict[str, Any]]) -> bytes:
+    document = {
+        "version": 1,
+        "agreement": order.agreement_id,
+        "agreement_digest": Agreement.digest_of(order.agreement),
+        "transfer": order.transfer,
+        "plan_digest": order.plan.digest(),
+        "parts": parts,
+    }
+    return json.dumps(document, indent=1, sort_keys=True).encode()
+
+
+def _reason(error: Exception) -> tuple[str, str]:
+    if isinstance(error, ExchangeError):
+        return error.reason
+    return str(getattr(error, "text_en", error)), str(getattr(error, "text_zh", error))
+
+
+class _Digesting(io.RawIOBase):
+    """Counts and hashes what passes on to the sealer."""
+
+    def __init__(self, target: SealWriter) -> None:
+        self._target = target
+        self.digest = hashlib.sha256()
+        self.size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        self.digest.update(view)
+        self.size += len(view)
+        self._target.write(view)
+        return len(view)
+
+    def flush(self) -> None:
+        """Nothing waits here: the sealer seals whole chunks only."""
+
+

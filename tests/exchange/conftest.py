@@ -1,0 +1,146 @@
+"""A whole exchange in the test's own process, on SQLite and on PostgreSQL, with people to act."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from exchange.access import Actor
+from exchange.application import create_app, make_operations
+from exchange.config import Settings, load
+from exchange.operations import Operations
+from exchange.participants import passwords, tokens
+from exchange.participants.credit_code import check_character
+from exchange.setup import initialise
+
+PASSWORD = "correct horse battery"
+# Hashing is meant to be slow; the tests hash once.
+_HASH = passwords.hash_password(PASSWORD)
+
+
+def credit_code(number: int) -> str:
+    """Return a well-formed unified social credit code; its organisation part is invented."""
+    body = f"91320594MA1{number:06d}"[:17]
+    return body + check_character(body)
+
+
+@dataclass
+class Exchange:
+    """A running exchange: operations, application and the people made so far."""
+
+    settings: Settings
+    operations: Operations
+    app: Flask
+    _made: int = 0
+    actors: dict[str, Actor] = field(default_factory=dict)
+
+    def staff(self, role: str) -> Actor:
+        """Return a person of the exchange with `role`."""
+        if role not in self.actors:
+            made = self.operations.run_as_system(
+                "participants.add_staff", name=role, email=f"{role}@exchange.example", password_hash=_HASH, roles=[role]
+            )
+            self.actors[role] = self.actor(made.result["user"])
+        return self.actors[role]
+
+    def actor(self, user: str) -> Actor:
+        """Return the actor that a user is."""
+        with self.operations.database.reading() as session:
+            return tokens.actor_of_user(session, user)
+
+    def firm(self, name: str, *, verified: bool = True, **registration: Any) -> Actor:
+        """Register an organisation, verify it unless told otherwise, and return its owner."""
+        self._made += 1
+        made = self.operations.run(
+            Actor(),
+            "participants.register",
+            name=name,
+            credit_code=credit_code(self._made),
+            evidence="Extract of the public register, number 1234567890.",
+            owner_name=f"Owner of {name}",
+            email=f"owner{self._made}@firm.example",
+            password_hash=_HASH,
+            **registration,
+        ).result
+        if verified and registration.get("custody") != "self-held":
+            self.operations.run(self.staff("operator"), "participants.verify", participant=made["participant"])
+        return self.actor(made["user"])
+
+    def person(self, owner: Actor, role: str) -> Actor:
+        """Add a person with one role to a firm."""
+        self._made += 1
+        made = self.operations.run(
+            owner, "participants.add_user", name=f"{role} {self._made}", email=f"person{self._made}@firm.example",
+            password_hash=_HASH, roles=[role],
+        )  # fmt: skip
+        return self.actor(made.result["user"])
+
+    def token(self, actor: Actor, scopes: list[str] | None = None) -> str:
+        """Return an API token of a person."""
+        return str(self.operations.run(actor, "participants.create_token", name="test", scopes=scopes).result["token"])
+
+    def client(self, actor: Actor | None = None) -> FlaskClient:
+        """Return an API client that sends the actor's token."""
+        client = self.app.test_client()
+        if actor is not None:
+            client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {self.token(actor)}"
+        return client
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database: each test runs on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'home' / 'exchange.db'}"
+    return str(request.getfixturevalue("postgresql_url"))
+
+
+@pytest.fixture
+def make_exchange(tmp_path: Path) -> Iterator[Callable[..., Exchange]]:
+    """A maker of exchanges; each is closed at the end of the test."""
+    made: list[Exchange] = []
+
+    def make(**overrides: Any) -> Exchange:
+        settings = load({}, home=tmp_path / "home", jobs="immediate", login_attempts_per_minute=1000, **overrides)
+        initialise(settings)
+        operations = make_operations(settings)
+        app = create_app(settings, operations)
+        app.config.update(TESTING=True)
+        made.append(Exchange(settings, operations, app))
+        return made[-1]
+
+    yield make
+    for exchange in made:
+        exchange.operations.database.dispose()
+
+
+@pytest.fixture
+def exchange(make_exchange: Callable[..., Exchange], database_url: str) -> Exchange:
+    """An exchange on SQLite, then on PostgreSQL; jobs run at once."""
+    return make_exchange(database_url=database_url)
+
+
+@pytest.fixture
+def sqlite_exchange(make_exchange: Callable[..., Exchange]) -> Exchange:
+    """An exchange on the embedded default, for what does not touch the database's dialect."""
+    return make_exchange()
+
+
+@pytest.fixture
+def sample_csv() -> bytes:
+    """A small table with names, phones, prices and telemetry."""
+    lines = ["时间,设备编号,操作员姓名,联系电话,供应商,单价,振动"]
+    for number in range(200):
+        lines.append(
+            f"2026-01-{number % 28 + 1:02d} 08:{number % 60:02d}:00,M-{number % 7:03d},张伟,1380000{number:04d},"
+            f"华东轴承有限公司,{10 + number * 0.25:.2f},{0.5 + number % 13 * 0.01:.3f}"
+        )
+    return "\n".join(lines).encode()
+
+
