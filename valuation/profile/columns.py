@@ -9,13 +9,15 @@ bounded and every count, distinct included, is exact.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from valuation import numbers
 from valuation.profile.model import ColumnProfile, Lengths, TopValue
 from valuation.source import Column, Source
+
+Item = TypeVar("Item")
 
 SHOWN_CHARACTERS: Final = 200
 TOP_VALUES: Final = 10
@@ -28,27 +30,48 @@ PLACEHOLDERS: Final = (
 _LONGEST_PLACEHOLDER: Final = max(len(word.encode()) for word in PLACEHOLDERS)
 _WHITE_SPACE: Final = " \t\r\n\u00a0\u3000"
 _REPLACEMENT: Final = "\ufffd"  # What a decoder leaves where the bytes were in another encoding.
+_CHUNK_COLUMNS: Final = 500
+_CHUNK_CELLS: Final = 1_000_000
+# The results for a column of a table without rows.
+_NOTHING: Final = (0,) * 10 + (None,) * 8
 _FINITE_KINDS: Final = frozenset({"float", "date", "timestamp"})
 _ORDERED_KINDS: Final = frozenset({"integer", "decimal", "float", "boolean", "date", "timestamp", "time", "string"})
 
 
 def measure(source: Source, columns: Sequence[Column]) -> Iterator[ColumnProfile]:
-    """Profiles of the columns, in order, without quantiles, histograms and formats, which need a second look."""
-    for group in _groups(source, columns):
-        parameters: list[object] = []
-        branches = []
+    """Profiles of the columns, without quantiles, histograms and formats, which need a second look.
+
+    Columns of the same type come together, so the order is not that of the table.
+    """
+    for group in chunks(source, columns, lambda column: (column.type, column.long)):
+        found = {row[0]: row for row in source.query(_statement(group), _parameters(group[0]))}
         for column in group:
-            branches.append(f"({_branch(column)})")
-            parameters.extend(_parameters(column))
-        for row in sorted(source.query(" UNION ALL ".join(branches), parameters)):
-            yield _profile(source.columns[row[0]], row)
+            yield _profile(column, found.get(column.index, _NOTHING))
 
 
-def _groups(source: Source, columns: Sequence[Column]) -> Iterator[Sequence[Column]]:
-    """Columns that share a statement: many where the table is short, one at a time where it is long."""
-    size = max(1, min(40, 200_000 // max(source.rows, 1)))
-    for start in range(0, len(columns), size):
-        yield columns[start : start + size]
+def chunks(source: Source, columns: Sequence[Item], kind: Callable[[Item], object]) -> Iterator[Sequence[Item]]:
+    """Columns alike in `kind` that are measured in one statement: many in a short table, one in a long table."""
+    size = max(1, min(_CHUNK_COLUMNS, _CHUNK_CELLS // max(source.rows, 1)))
+    alike: dict[object, list[Item]] = {}
+    for column in columns:
+        alike.setdefault(kind(column), []).append(column)
+    for group in alike.values():
+        for start in range(0, len(group), size):
+            yield group[start : start + size]
+
+
+def stacked(indices: Sequence[int], *extra: str) -> str:
+    """SQL that puts columns of one type below each other: the column's place `k`, its value `v`, the row's
+    `r`.
+
+    `extra` names further values `x0`, `x1`, … of each column, given as one parameter, a list, each.
+    """
+    if len(indices) == 1:
+        further = "".join(f", list_extract(?, 1) {name}" for name in extra)
+        return f"SELECT {indices[0]}::BIGINT k, c{indices[0]} v, r{further} FROM s"
+    places, values = ", ".join(map(str, indices)), ", ".join(f"c{k}" for k in indices)
+    further = "".join(f", unnest(?) {name}" for name in extra)
+    return f"SELECT unnest([{places}]::BIGINT[]) k, unnest([{values}]) v, r{further} FROM s"
 
 
 def _parameters(column: Column) -> tuple[object, ...]:
@@ -57,76 +80,99 @@ def _parameters(column: Column) -> tuple[object, ...]:
     return (_REPLACEMENT, "\u3000", _WHITE_SPACE, list(PLACEHOLDERS))
 
 
-def _grouped(column: Column) -> str:
+def _grouped(group: Sequence[Column]) -> str:
     """The values `v`, what is shown of them `p`, their bytes `l`, whether badly decoded `b`, and their number `n`."""
-    ref = column.ref
-    length = {"string": f"strlen({ref})", "binary": f"octet_length({ref})"}.get(column.kind, "0")
-    shown = f"left({ref}, {SHOWN_CHARACTERS + 1})" if column.kind == "string" else ref
-    bad = f"contains({ref}, ?)" if column.kind == "string" else "false"
+    column = group[0]
+    length = {"string": "strlen(v)", "binary": "octet_length(v)"}.get(column.kind, "0")
+    shown = f"left(v, {SHOWN_CHARACTERS + 1})" if column.kind == "string" else "v"
+    bad = "contains(v, ?)" if column.kind == "string" else "false"
+    table = stacked([member.index for member in group])
     if column.long and column.kind in ("string", "binary"):
         return (
-            f"SELECT sha256({ref}) v, any_value({shown}) p, any_value({length}) l, any_value({bad}) b, "
-            f"count(*) n FROM s GROUP BY v"
+            f"SELECT k, sha256(v) v, any_value({shown}) p, any_value({length}) l, any_value({bad}) b, "
+            f"count(*) n FROM ({table}) GROUP BY ALL"
         )
-    inner = f"SELECT {ref}, count(*) n FROM s GROUP BY {ref}"
-    return f"SELECT {ref} v, {shown} p, {length} l, {bad} b, n FROM ({inner})"
+    return f"SELECT k, v, {shown} p, {length} l, {bad} b, n FROM (SELECT k, v, count(*) n FROM ({table}) GROUP BY ALL)"
 
 
-def _branch(column: Column) -> str:
-    """The statement of one column: one row of fifteen results, all of the same types for every column."""
-    kind = column.kind
+def _statement(group: Sequence[Column]) -> str:
+    """The statement of columns of one type: a row of results for each column that has rows."""
+    kind = group[0].kind
     # PostgreSQL and DuckDB know infinite dates; like infinite numbers they are counted and left out.
     ok = "v IS NOT NULL AND isfinite(v)" if kind in _FINITE_KINDS else "v IS NOT NULL"
-    nan = "sum(n) FILTER (isnan(v))" if kind == "float" else "0"
-    infinite = "'infinity'"
-    above = f"sum(n) FILTER (v = {infinite})" if kind in _FINITE_KINDS else "0"
-    below = "sum(n) FILTER (v = '-infinity')" if kind in _FINITE_KINDS else "0"
-    least = f"min(p) FILTER ({ok})" if kind in _ORDERED_KINDS else "NULL"
-    most = f"max(p) FILTER ({ok})" if kind in _ORDERED_KINDS else "NULL"
-    total, deviation = _moments(column, ok)
-    text = kind == "string"
-    sized = kind in ("string", "binary")
-    blank = "sum(n) FILTER (v IS NOT NULL AND (p < '!' OR starts_with(p, ?)) AND trim(p, ?) = '')"
-    holder = f"sum(n) FILTER (l <= {_LONGEST_PLACEHOLDER} AND list_contains(?, lower(p)))"
-    top = "NULL::VARCHAR[], NULL::BIGINT[]"
-    if kind in _ORDERED_KINDS:
-        top = "(SELECT list(p::VARCHAR ORDER BY n DESC, p) FROM t), (SELECT list(n ORDER BY n DESC, p) FROM t)"
+    finite, text = kind in _FINITE_KINDS, kind == "string"
+    sized, ordered = kind in ("string", "binary"), kind in _ORDERED_KINDS
+    total, deviation = _moments(group[0], ok)
+    counts = {
+        "v IS NULL": True,
+        "isnan(v)": kind == "float",
+        "v = 'infinity'": finite,
+        "v = '-infinity'": finite,
+        ok: True,
+        "b": text,
+        "v IS NOT NULL AND (p < '!' OR starts_with(p, ?)) AND trim(p, ?) = ''": text,
+        f"l <= {_LONGEST_PLACEHOLDER} AND list_contains(?, lower(p))": text,
+    }
+    counted = [
+        f"coalesce(sum(n) FILTER ({claim}), 0)::BIGINT" if known else "0::BIGINT" for claim, known in counts.items()
+    ]
+    results = [
+        *counted,
+        f"count(*) FILTER ({ok})",
+        f"(min(p) FILTER ({ok}))::VARCHAR" if ordered else "NULL",
+        f"(max(p) FILTER ({ok}))::VARCHAR" if ordered else "NULL",
+        total,
+        deviation,
+        "min(l) FILTER (v IS NOT NULL)" if sized else "NULL",
+        "max(l) FILTER (v IS NOT NULL)" if sized else "NULL",
+    ]
+    frequent = (
+        f"SELECT k, p, n FROM g WHERE n > 1 AND {ok} AND {'true' if ordered else 'false'} "
+        f"QUALIFY row_number() OVER (PARTITION BY k ORDER BY n DESC, p) <= {TOP_VALUES}"
+    )
     return (
-        f"WITH g AS MATERIALIZED ({_grouped(column)}), t AS (SELECT p, n FROM g WHERE n > 1 AND {ok} "
-        f"ORDER BY n DESC, p LIMIT {TOP_VALUES}) SELECT {column.index}::BIGINT, "
-        f"coalesce(sum(n) FILTER (v IS NULL), 0)::BIGINT, coalesce({nan}, 0)::BIGINT, "
-        f"coalesce({above}, 0)::BIGINT, coalesce({below}, 0)::BIGINT, "
-        f"count(*) FILTER ({ok}), coalesce(sum(n) FILTER ({ok}), 0)::BIGINT, "
-        f"coalesce({'sum(n) FILTER (b)' if text else '0'}, 0)::BIGINT, "
-        f"coalesce({blank if text else '0'}, 0)::BIGINT, coalesce({holder if text else '0'}, 0)::BIGINT, "
-        f"({least})::VARCHAR, ({most})::VARCHAR, ({total})::VARCHAR, ({deviation})::DOUBLE, "
-        f"{'min(l) FILTER (v IS NOT NULL)' if sized else 'NULL'}::BIGINT, "
-        f"{'max(l) FILTER (v IS NOT NULL)' if sized else 'NULL'}::BIGINT, {top} FROM g"
+        f"WITH g AS MATERIALIZED ({_grouped(group)}), "
+        f"m AS (SELECT k, {_mean_of(group[0], ok)} AS mean FROM g GROUP BY k), "
+        f"a AS (SELECT k, {', '.join(results)} FROM g JOIN m USING (k) GROUP BY k), "
+        f"t AS (SELECT k, list(p::VARCHAR ORDER BY n DESC, p) shown, list(n ORDER BY n DESC, p) often "
+        f"FROM ({frequent}) GROUP BY k) SELECT a.*, shown, often FROM a LEFT JOIN t USING (k)"
     )
 
 
+def _mean_of(column: Column, ok: str) -> str:
+    if column.kind not in ("integer", "decimal", "float"):
+        return "NULL"
+    return f"fsum(v::DOUBLE * n) FILTER ({ok}) / sum(n) FILTER ({ok})"
+
+
 def _moments(column: Column, ok: str) -> tuple[str, str]:
-    """SQL for the exact or compensated sum of the values, and for their standard deviation."""
+    """SQL for the exact or compensated sum of the values, as text, and for their standard deviation."""
     if column.kind not in ("integer", "decimal", "float"):
         return "NULL", "NULL"
-    real = f"fsum(v::DOUBLE * n) FILTER ({ok})"
-    mean = f"(SELECT fsum(v::DOUBLE * n) / sum(n) FROM g WHERE {ok})"
-    deviation = f"sqrt(fsum((v::DOUBLE - {mean}) ** 2 * n) FILTER ({ok}) / (sum(n) FILTER ({ok})))"
-    if column.kind == "integer" and "HUGE" not in column.type:
-        return "sum(v::HUGEINT * n)", deviation
-    if column.kind == "decimal" and _precision(column.type)[0] <= 18:
-        return f"sum(v * n::DECIMAL(18, 0)) FILTER ({ok})", deviation
-    return real, deviation
+    deviation = f"sqrt(fsum((v::DOUBLE - mean) ** 2 * n) FILTER ({ok}) / sum(n) FILTER ({ok}))"
+    if not _summed_exactly(column):
+        total = f"fsum(v::DOUBLE * n) FILTER ({ok})"
+    elif column.kind == "integer":
+        total = "sum(v::HUGEINT * n)"
+    else:
+        total = f"sum(v * n::DECIMAL(18, 0)) FILTER ({ok})"
+    return f"({total})::VARCHAR", deviation
 
 
-def _precision(decimal_type: str) -> tuple[int, int]:
-    """Digits and scale of `DECIMAL(p,s)`."""
-    precision, scale = decimal_type[len("DECIMAL(") : -1].split(",")
-    return int(precision), int(scale)
+def _summed_exactly(column: Column) -> bool:
+    """Whether 128 bits hold the sum of such values: not of floats, nor of the widest integers and decimals."""
+    if column.kind == "decimal":
+        return _precision(column.type) <= 18
+    return column.kind == "integer" and "HUGE" not in column.type
+
+
+def _precision(decimal_type: str) -> int:
+    """The digits of `DECIMAL(digits,scale)`."""
+    return int(decimal_type[len("DECIMAL(") :].split(",", maxsplit=1)[0])
 
 
 def _profile(column: Column, row: tuple[Any, ...]) -> ColumnProfile:
-    (_, nulls, nan, above, below, distinct, values, bad, blank, holders, *rest) = row
+    _, nulls, nan, above, below, values, bad, blank, holders, distinct, *rest = row
     least, most, total, deviation, shortest, longest, shown, counts = rest
     return ColumnProfile(
         position=column.index,
@@ -164,7 +210,7 @@ def _shown(column: Column, value: str | None) -> str | None:
 def _mean(column: Column, total: str | None, values: int) -> str | None:
     if total is None or values == 0:
         return None
-    if column.kind == "float" or "e" in total.lower() or not total.lstrip("-").replace(".", "", 1).isdigit():
+    if not _summed_exactly(column):
         return _rounded(float(total) / values, 12)
     with numbers.arithmetic():
         mean = Decimal(total) / values

@@ -7,8 +7,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
+from valuation.profile.columns import chunks, stacked
 from valuation.profile.model import ColumnProfile, FormatCount, Histogram, Quantiles
 from valuation.source import Source
 
@@ -16,7 +17,6 @@ QUANTILES: Final = ("0.01", "0.05", "0.25", "0.5", "0.75", "0.95", "0.99")
 BINS: Final = 20
 # A rank read from two million evenly spaced rows has a standard error of at most 0.04 %.
 _QUANTILE_ROWS: Final = 2_000_000
-_QUANTILE_CELLS: Final = 4_000_000
 _FORMAT_ROWS: Final = 5_000
 _FORMAT_CELLS: Final = 1_000_000
 
@@ -38,42 +38,43 @@ FORMATS: Final = {
 
 
 def add_distributions(source: Source, profiles: Sequence[ColumnProfile]) -> Iterator[ColumnProfile]:
-    """The same profiles, in order, with quantiles and histograms for numbers and forms for texts."""
+    """The same profiles with quantiles and histograms for numbers and forms for texts, in another order."""
     every = max(1, math.ceil(source.rows / _QUANTILE_ROWS))
-    sampled = max(1, source.rows // every)
-    size = max(1, min(40, _QUANTILE_CELLS // sampled))
     texts = sum(1 for profile in profiles if profile.kind == "string")
-    for start in range(0, len(profiles), size):
-        group = profiles[start : start + size]
-        spread = _spread(source, [p for p in group if _is_number(p)], every)
-        forms = _forms(source, [p for p in group if p.kind == "string" and p.values], texts)
-        for profile in group:
-            yield forms.get(profile.position) or spread.get(profile.position) or profile
+    for group in chunks(source, profiles, lambda profile: (profile.type, profile.values > 0)):
+        if group[0].kind in ("integer", "decimal", "float") and group[0].values:
+            yield from _with_spread(source, group, every)
+        elif group[0].kind == "string" and group[0].values:
+            yield from _with_forms(source, group, texts)
+        else:
+            yield from group
 
 
-def _is_number(profile: ColumnProfile) -> bool:
-    return profile.kind in ("integer", "decimal", "float") and profile.values > 0
-
-
-def _spread(source: Source, profiles: Sequence[ColumnProfile], every: int) -> dict[int, ColumnProfile]:
-    """Quantiles from every `every`-th row and histograms from all, keyed by the column's place."""
-    if not profiles:
-        return {}
-    shares = ", ".join(QUANTILES)
-    counted, taken, parameters = [], [], []
-    for profile in profiles:
-        value = f"c{profile.position}::DOUBLE"
-        keep = f"FILTER (isfinite({value}))" if profile.kind == "float" else f"FILTER ({value} IS NOT NULL)"
-        lower, width = _bounds(profile)
-        counted.append(f"histogram(least({BINS - 1}, floor(({value} - ?) / ? * {BINS}))::INTEGER) {keep}")
-        parameters += [lower, width]
-        taken.append(f"(quantile_disc(c{profile.position}, [{shares}]) {keep})::VARCHAR[]")
-    bins = source.row(f"SELECT {', '.join(counted)} FROM s", parameters)
-    ranks = source.row(f"SELECT {', '.join(taken)} FROM s WHERE r % ? = 0", [every])
-    return {
-        profile.position: replace(profile, histogram=_histogram(profile, counts), quantiles=_quantiles(values, every))
-        for profile, counts, values in zip(profiles, bins, ranks, strict=True)
-    }
+def _with_spread(source: Source, group: Sequence[ColumnProfile], every: int) -> Iterator[ColumnProfile]:
+    """Histograms of all rows and quantiles of every `every`-th row."""
+    places = [profile.position for profile in group]
+    keep = "WHERE isfinite(v)" if group[0].kind == "float" else "WHERE v IS NOT NULL"
+    lowers, widths = zip(*(_bounds(profile) for profile in group), strict=True)
+    bins = source.query(
+        f"SELECT k, TRY_CAST(least({BINS - 1}, floor((v::DOUBLE - lower) / width * {BINS})) AS INTEGER) bin, "
+        f"count(*) FROM ({stacked(places, 'lower', 'width')}) {keep} GROUP BY ALL",
+        [list(lowers), list(widths)],
+    )
+    ranks = source.query(
+        f"SELECT k, quantile_disc(v, [{', '.join(QUANTILES)}])::VARCHAR[] "
+        f"FROM ({stacked(places)}) {keep} AND r % ? = 0 GROUP BY k",
+        [every],
+    )
+    counted = {(place, number): count for place, number, count in bins}
+    taken = dict(ranks)
+    for profile in group:
+        counts = [counted.get((profile.position, number), 0) for number in range(BINS)]
+        values = taken.get(profile.position)
+        yield replace(
+            profile,
+            histogram=_histogram(profile, counts),
+            quantiles=None if values is None else Quantiles(dict(zip(QUANTILES, values, strict=True)), every),
+        )
 
 
 def _bounds(profile: ColumnProfile) -> tuple[float, float]:
@@ -83,42 +84,27 @@ def _bounds(profile: ColumnProfile) -> tuple[float, float]:
     return lower, width if width > 0 else 1.0
 
 
-def _histogram(profile: ColumnProfile, counts: dict[int, int] | None) -> Histogram | None:
-    if counts is None or profile.minimum is None or profile.maximum is None:
-        return None
-    if not math.isfinite(_bounds(profile)[1]):
-        return None  # The range itself is beyond a float, so there are no equal bins.
+def _histogram(profile: ColumnProfile, counts: Sequence[int]) -> Histogram | None:
+    if profile.minimum is None or profile.maximum is None or not math.isfinite(_bounds(profile)[1]):
+        return None  # A range beyond a float has no equal bins.
     number = 1 if profile.minimum == profile.maximum else BINS
-    return Histogram(profile.minimum, profile.maximum, tuple(counts.get(k, 0) for k in range(number)))
+    return Histogram(profile.minimum, profile.maximum, tuple(counts[:number]))
 
 
-def _quantiles(values: list[str] | None, every: int) -> Quantiles | None:
-    return None if values is None else Quantiles(dict(zip(QUANTILES, values, strict=True)), every)
-
-
-def _forms(source: Source, profiles: Sequence[ColumnProfile], texts: int) -> dict[int, ColumnProfile]:
-    """How many of a sample of evenly spaced rows have each form, keyed by the column's place."""
-    if not profiles:
-        return {}
+def _with_forms(source: Source, group: Sequence[ColumnProfile], texts: int) -> Iterator[ColumnProfile]:
+    """How many of a sample of evenly spaced rows have each form."""
     wanted = max(1, min(_FORMAT_ROWS, _FORMAT_CELLS // texts))
     every = max(1, source.rows // wanted)
-    parts: list[str] = []
-    parameters: list[Any] = []
-    for profile in profiles:
-        value = f"left(c{profile.position}, 400)"
-        parts.append(f"count(c{profile.position})")
-        parts += [f"count(*) FILTER (regexp_full_match({value}, ?))"] * len(FORMATS)
-        parameters += FORMATS.values()
-    row = source.row(f"SELECT {', '.join(parts)} FROM s WHERE r % ? = 0", [*parameters, every])
-    width = 1 + len(FORMATS)
-    return {
-        profile.position: replace(profile, formats=_found(row[k * width : (k + 1) * width]))
-        for k, profile in enumerate(profiles)
-    }
-
-
-def _found(counts: Sequence[int]) -> tuple[FormatCount, ...]:
-    tested = counts[0]
-    return tuple(
-        FormatCount(name, matched, tested) for name, matched in zip(FORMATS, counts[1:], strict=True) if matched
+    tried = ", ".join(["count(*) FILTER (regexp_full_match(p, ?))"] * len(FORMATS))
+    rows = source.query(
+        f"SELECT k, count(*), {tried} FROM (SELECT k, left(v, 400) p "
+        f"FROM ({stacked([profile.position for profile in group])}) WHERE v IS NOT NULL AND r % ? = 0) GROUP BY k",
+        [*FORMATS.values(), every],
     )
+    found = {row[0]: _matched(row[1], row[2:]) for row in rows}
+    for profile in group:
+        yield replace(profile, formats=found.get(profile.position, ()))
+
+
+def _matched(tested: int, counts: Sequence[int]) -> tuple[FormatCount, ...]:
+    return tuple(FormatCount(name, matched, tested) for name, matched in zip(FORMATS, counts, strict=True) if matched)

@@ -39,7 +39,8 @@ def profile_source(source: Source, progress: Progress) -> Profile:
     """The profile of a table that is already open."""
     number = len(source.columns)
     measured = _told(measure(source, source.columns), _part(progress, 0.0, 0.6), number)
-    columns = _told(add_distributions(source, measured), _part(progress, 0.6, 0.85), number)
+    spread = _told(add_distributions(source, measured), _part(progress, 0.6, 0.85), number)
+    columns = sorted(spread, key=lambda column: column.position)
     progress(0.85, "checking the order of times")
     times = tuple(measure_order(source, column) for column in columns if column.kind in KINDS)
     progress(0.92, "looking for duplicate rows")

@@ -23,7 +23,7 @@ def measure_order(source: Source, column: ColumnProfile) -> TimeProfile:
     if column.type == "TIMESTAMP WITH TIME ZONE":
         stamp = f"epoch_us({ref})"
     # A window without an order is computed while the rows stream by in the order of the files.
-    steps = f"SELECT x - lag(x) OVER () d FROM (SELECT {stamp} x FROM s WHERE {ref} IS NOT NULL AND isfinite({ref}))"
+    steps = f"SELECT x - lag(x) OVER () d FROM (SELECT {stamp} x FROM s WHERE isfinite({ref})) WHERE x IS NOT NULL"
     row = source.row(
         f"WITH g AS MATERIALIZED (SELECT d, count(*) n FROM ({steps}) WHERE d IS NOT NULL GROUP BY d), "
         "m AS (SELECT d, n FROM g WHERE d > 0 ORDER BY n DESC, d LIMIT 1), c AS (SELECT max(d) d FROM m) "
