@@ -2,6 +2,7 @@
 
     ContractsError
     ├── PolicyError              a policy document is malformed
+    ├── RequestError             a decision is asked with facts that are malformed
     ├── IllegalTransitionError   a state machine refuses a step
     ├── AgreementError           an agreement is malformed, or a signature on it does not hold
     ├── PlanError                a desensitization plan is malformed, or does not fit the table
@@ -69,6 +70,10 @@ class PolicyError(ContractsError):
             mend_en=f"{mend}.",
             mend_zh=f"{mend_zh or mend}。",
         )
+
+
+class RequestError(ContractsError):
+    """A decision is asked with facts that are malformed, such as a time without its zone."""
 
 
 class IllegalTransitionError(ContractsError):
