@@ -1,0 +1,199 @@
+"""The job that reads an upload: open the sources, make Parquet, find sensitive columns, seal, store, publish.
+
+It works in a private folder of the spool that is gone when it ends. Until the one operation at the end gives them rows, stored objects are
+only noted; so the job may be killed at any moment and run again, and a failure leaves the version's error and nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import structlog
+
+from contracts.desensitization.detect import detect
+from contracts.sealing import new_key
+from exchange import jobs
+from exchange.catalog import sealed, uploads
+from exchange.catalog.models import DatasetVersion
+from exchange.catalog.reading import NOT_A_TABLE, Hints, Limits, ReadingError, Table, to_parquet
+from exchange.catalog.versions import file_context, get_version
+from exchange.errors import AwaitingSignatureError, ExchangeError, InvalidInputError
+from exchange.jobs import Progress
+from exchange.participants.keys import tenant_keys
+from exchange.participants.models import Participant
+from exchange.participants.tokens import actor_of_user
+
+if TYPE_CHECKING:
+    from exchange.operations import Operations
+
+log = structlog.get_logger()
+
+
+@jobs.handler("catalog.ingest")
+def ingest(operations: Operations, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Read the version's sources to the end; see the module's text."""
+    version_id = arguments["version"]
+    sealed.discard(operations, version_id)
+    with operations.database.reading() as session:
+        version = get_version(session, version_id)
+        state = version.state
+    if state == "ingesting":
+        try:
+            with sealed.private_folder(operations.services.settings, "ingest") as folder:
+                _read_and_store(operations, version_id, folder, progress)
+        except Exception as error:
+            _fail(operations, version_id, error)
+            raise
+    return _publish(operations, version_id)
+
+
+def _fail(operations: Operations, version_id: str, error: Exception) -> None:
+    sealed.discard(operations, version_id)
+    if isinstance(error, ExchangeError):
+        described = {"code": error.code, "reason": list(error.reason), "mend": list(error.mend), "field": error.field}
+    else:
+        described = {
+            "code": "internal",
+            "reason": ["Reading failed inside the exchange.", "平台内部读取失败。"],
+            "mend": ["Try again; if it stays, tell the operator.", "请重试；若仍失败，请联系运营方。"],
+            "field": None,
+        }
+    operations.run_as_system("catalog.version_failed", version=version_id, error=described)
+
+
+def _publish(operations: Operations, version_id: str) -> dict[str, Any]:
+    """Publish in the name of whoever uploaded; a self-held key leaves a request that waits for its signature."""
+    with operations.database.reading() as session:
+        version = get_version(session, version_id)
+        answer = {"version": version_id, "dataset": version.dataset_id, "state": version.state}
+        if version.state != "ready" or version.published_at is not None:
+            return answer
+        actor = actor_of_user(session, version.uploaded_by)
+    try:
+        operations.run(actor, "catalog.publish_version", version=version_id)
+    except AwaitingSignatureError as error:
+        return {**answer, "awaiting_signature": error.request_id}
+    except ExchangeError as error:
+        # The version is read and safe; its provider can publish it from its page.
+        log.info("version not published", code=error.code)
+        return {**answer, "not_published": error.code}
+    return {**answer, "published": True}
+
+
+def _read_and_store(operations: Operations, version_id: str, folder: Path, progress: Progress) -> None:
+    with operations.database.reading() as session:
+        version = get_version(session, version_id)
+        owner = session.get_one(Participant, version.dataset.participant_id)
+        paths = _copy_sources(operations, owner, version, folder)
+        options = dict(version.options)
+    progress(0.1, "reading")
+    table = _as_table(operations, paths, options, folder, lambda share, text: progress(0.1 + 0.6 * share, text))
+    progress(0.7, "looking for sensitive columns")
+    outputs = _opaque_files(paths) if table is None else _table_files(table)
+    described = _describe(table)
+    key = new_key()
+    files = list(_store(operations, version_id, key, outputs, folder, progress))
+    operations.run_as_system(
+        "catalog.version_ready",
+        version=version_id,
+        files=files,
+        wrapped_key=_encoded(tenant_keys(operations.services.keystore, owner).wrap(key, f"version/{version_id}")),
+        **described,
+    )
+
+
+def _copy_sources(operations: Operations, owner: Participant, version: DatasetVersion, folder: Path) -> list[Path]:
+    """Open the uploaded files into the private folder, one folder each, so that equal names do not collide."""
+    paths = []
+    for source in version.sources:
+        target = folder / f"source-{source.position}" / source.name
+        target.parent.mkdir(mode=0o700)
+        sealed.copy_out(uploads.open_source(operations.services, owner, source), target)
+        paths.append(target)
+    return paths
+
+
+def _as_table(
+    operations: Operations, paths: list[Path], options: dict[str, Any], folder: Path, progress: Progress
+) -> Table | None:
+    """Return the files as one table, or None where they are no tables at all. Raises InvalidInputError for a broken one."""
+    target = folder / "parquet"
+    target.mkdir(mode=0o700)
+    hints = Hints(**{name: options[name] for name in ("encoding", "delimiter", "header", "sheet") if name in options})
+    limits = Limits(max_columns=operations.services.settings.max_columns)
+    try:
+        return to_parquet(
+            paths, target, hints=hints, overrides=options.get("types", {}), limits=limits, progress=progress
+        )
+    except ReadingError as error:
+        if error.code == NOT_A_TABLE and not options:
+            return None
+        raise InvalidInputError(
+            (error.reason_en, error.reason_zh), (error.mend_en, error.mend_zh), field=error.field, code=error.code
+        ) from error
+
+
+def _describe(table: Table | None) -> dict[str, Any]:
+    """Return what is kept of a table beside its bytes: types, findings and warnings, never a value."""
+    if table is None:
+        return {"kind": "opaque", "rows": 0, "schema": [], "arrow_schema": "", "findings": [], "warnings": []}
+    schema = table.schema.remove_metadata()
+    columns = [
+        {"name": guess.name, "type": guess.type, "stored": str(field.type), "alternatives": list(guess.alternatives)}
+        for guess, field in zip(table.columns, schema, strict=True)
+    ]
+    return {
+        "kind": "table",
+        "rows": table.rows,
+        "schema": columns,
+        "arrow_schema": _encoded(schema.serialize().to_pybytes()),
+        "findings": [finding.to_json() for finding in detect(_batches(table))],
+        "warnings": [
+            {"code": item.code, "field": item.field, "count": item.count, "text": [item.text_en, item.text_zh]}
+            for item in table.warnings
+        ],
+    }
+
+
+def _batches(table: Table) -> Iterator[pa.RecordBatch]:
+    for info in table.files:
+        with pq.ParquetFile(info.path, pre_buffer=False) as file:
+            yield from file.iter_batches(65_536)
+
+
+def _table_files(table: Table) -> list[tuple[Path, str, int]]:
+    return [(info.path, info.path.name, info.rows) for info in table.files]
+
+
+def _opaque_files(paths: list[Path]) -> list[tuple[Path, str, int]]:
+    return [(path, path.name, 0) for path in paths]
+
+
+def _store(
+    operations: Operations,
+    version_id: str,
+    key: bytes,
+    outputs: list[tuple[Path, str, int]],
+    folder: Path,
+    progress: Progress,
+) -> Iterator[dict[str, Any]]:
+    """Seal and store each output and yield its row; the sealed file leaves the spool before the next one is made."""
+    for position, (path, name, rows) in enumerate(outputs):
+        progress(0.75 + 0.25 * position / len(outputs), f"storing {name}")
+        kept = sealed.seal_file(path, folder / f"sealed-{position}", key, file_context(version_id, position))
+        digest = sealed.store(operations, version_id, kept.path)
+        size = kept.path.stat().st_size
+        kept.path.unlink()
+        yield {
+            "name": name, "object_digest": digest, "plain_digest": kept.plain_digest, "plain_size": kept.plain_size,
+            "sealed_size": size, "rows": rows,
+        }  # fmt: skip
+
+
+def _encoded(data: bytes) -> str:
+    return base64.b64encode(data).decode()
