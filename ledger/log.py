@@ -108,6 +108,8 @@ class Log(Generic[C]):
             self.storage.integrate(deadline)
             while not _is_signed(view := self.storage.view()):
                 self._sign(view, deadline)
+                if time.monotonic() > deadline:
+                    raise LedgerUnavailableError("no checkpoint could be signed in time")
         return view.frontier.size
 
     def erase(self, connection: C, statement_id: str, field: str, by: str | None = None) -> None:
@@ -199,36 +201,39 @@ class Log(Generic[C]):
 
     def _covered(self, statement_id: str, deadline: float) -> tuple[int, StoredCheckpoint]:
         """Return the index of a statement and a checkpoint that covers it, after making both if need be."""
-        found = _cover(self.storage.view(statement_id))
-        if found is not None:
+        view = self.storage.view(statement_id)
+        if (found := _cover(view)) is not None:
             return found
-        with self._exclusive(deadline):
-            while (found := _cover(view := self.storage.view(statement_id))) is None:
+        with self._exclusive(deadline) as waited:
+            if waited:
+                view = self.storage.view(statement_id)
+            while (found := _cover(view)) is None:
                 if view.index is None:
-                    self.storage.integrate(deadline)
+                    view = self.storage.integrate(deadline, statement_id)
+                elif (made := self._sign(view, deadline)) is not None:
+                    return view.index, made
+                else:
                     view = self.storage.view(statement_id)
-                self._sign(view, deadline)
+                if time.monotonic() > deadline:
+                    raise LedgerUnavailableError("no checkpoint could be signed in time")
         return found
 
-    def _sign(self, view: View, deadline: float) -> None:
-        """Sign the tree of a view, unless it is signed. If another process was faster, its checkpoint stands."""
-        if _is_signed(view):
-            return
-        if time.monotonic() > deadline:
-            raise LedgerUnavailableError("no checkpoint could be signed in time")
+    def _sign(self, view: View, deadline: float) -> StoredCheckpoint | None:
+        """Sign the tree of a view and store the checkpoint; None if another process was faster."""
         size, root = view.frontier.size, view.frontier.root()
         if self._high_water is not None:
             self._high_water.reserve(size, root, self.storage.hashes)
-        note = checkpoint.sign(self.origin, size, root, self._key)
-        previous = None if view.checkpoint is None else view.checkpoint.size
-        self.storage.swap_checkpoint(previous, StoredCheckpoint(size, root, note), deadline)
+        made = StoredCheckpoint(size, root, checkpoint.sign(self.origin, size, root, self._key))
+        return made if self.storage.add_checkpoint(made, deadline) else None
 
     @contextmanager
-    def _exclusive(self, deadline: float) -> Iterator[None]:
-        if not self._turn.acquire(timeout=max(0.0, deadline - time.monotonic())):
+    def _exclusive(self, deadline: float) -> Iterator[bool]:
+        """Be the one thread of this process that integrates and signs; yields whether that took a wait."""
+        waits = not self._turn.acquire(blocking=False)
+        if waits and not self._turn.acquire(timeout=max(0.0, deadline - time.monotonic())):
             raise LedgerUnavailableError("the log was busy for too long")
         try:
-            yield
+            yield waits
         finally:
             self._turn.release()
 

@@ -3,8 +3,8 @@
 Durability contract: what a method has written is durable when it returns, except in `append` and
 `erase`, which write in the caller's transaction and become durable at the caller's commit. Entries,
 hashes, statements and checkpoints are only ever added. Concurrency contract: any number of threads
-and processes may use one log; `append` and `integrate` assign indexes without gaps, `swap_checkpoint`
-succeeds for one of several callers that name the same predecessor.
+and processes may use one log; `append` and `integrate` assign indexes without gaps, `add_checkpoint`
+is a compare-and-swap on the latest checkpoint.
 
 A deadline is a `time.monotonic()` instant; a method that cannot finish by then raises
 LedgerUnavailableError.
@@ -60,16 +60,19 @@ class Storage(Protocol[C]):
         recorded; the caller then rolls back. Raises LedgerUnavailableError when it cannot be written.
         """
 
-    def integrate(self, deadline: float) -> None:
-        """Give every committed statement that has no index yet its index. Idempotent."""
+    def integrate(self, deadline: float, statement_id: str | None = None) -> View:
+        """Give every committed statement that has no index yet its index.
+
+        Returns the view after it; its `checkpoint` may be left out where it was not looked up.
+        """
 
     def view(self, statement_id: str | None = None) -> View:
         """Return one consistent look at the log."""
 
-    def swap_checkpoint(self, previous: int | None, new: StoredCheckpoint, deadline: float) -> bool:
-        """Store a checkpoint if the latest has the size `previous` (None: there is none).
+    def add_checkpoint(self, new: StoredCheckpoint, deadline: float) -> bool:
+        """Store a checkpoint as the successor of the latest, if it is larger.
 
-        Returns whether it was stored.
+        Returns whether it was stored; of several callers at once one succeeds.
         """
 
     def hashes(self, positions: Sequence[int]) -> list[bytes]:

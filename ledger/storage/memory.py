@@ -52,8 +52,8 @@ class MemoryStorage:
             if admitted.counter is not None:
                 counters[admitted.counter] = index
 
-    def integrate(self, deadline: float) -> None:
-        """Do nothing: `append` has already given the index."""
+    def integrate(self, deadline: float, statement_id: str | None = None) -> View:  # noqa: ARG002
+        return self.view(statement_id)
 
     def view(self, statement_id: str | None = None) -> View:
         with self._lock:
@@ -61,10 +61,9 @@ class MemoryStorage:
             latest = self._checkpoints[-1] if self._checkpoints else None
             return View(self._frontier, latest, index is not None, index)
 
-    def swap_checkpoint(self, previous: int | None, new: StoredCheckpoint, deadline: float) -> bool:  # noqa: ARG002
+    def add_checkpoint(self, new: StoredCheckpoint, deadline: float) -> bool:  # noqa: ARG002
         with self._lock:
-            latest = self._checkpoints[-1].size if self._checkpoints else None
-            if latest != previous:
+            if self._checkpoints and self._checkpoints[-1].size >= new.size:
                 return False
             self._checkpoints.append(new)
             return True

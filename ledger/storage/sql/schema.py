@@ -1,0 +1,114 @@
+"""The ledger's tables, and the triggers by which the database itself keeps them append-only.
+
+`metadata.create_all` makes both on SQLite and on PostgreSQL.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from ledger.hashing import HASH_SIZE
+
+metadata = sa.MetaData()
+_BigInteger = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def _hash_column(name: str) -> sa.Column[bytes]:
+    return sa.Column(name, sa.LargeBinary, sa.CheckConstraint(f"length({name}) = {HASH_SIZE}"), nullable=False)
+
+
+statements = sa.Table(
+    "ledger_statements",
+    metadata,
+    sa.Column("statement_id", sa.Text, primary_key=True),
+    sa.Column("agreement", sa.Text),
+    sa.Column("counter", _BigInteger),
+    sa.UniqueConstraint("agreement", "counter", name="ledger_statements_counter"),
+    sqlite_with_rowid=False,
+)
+openings = sa.Table(
+    "ledger_openings",
+    metadata,
+    sa.Column("statement_id", sa.Text, primary_key=True),
+    sa.Column("field", sa.Text, primary_key=True),
+    sa.Column("salt", sa.LargeBinary),
+    sa.Column("value", sa.LargeBinary),
+    sa.Column("erased_by", sa.Text),
+    sqlite_with_rowid=False,
+)
+pending = sa.Table(
+    "ledger_pending",
+    metadata,
+    sa.Column("arrival", _BigInteger, primary_key=True, autoincrement=True),
+    sa.Column("statement_id", sa.Text, nullable=False, unique=True),
+    sa.Column("payload", sa.LargeBinary, nullable=False),
+    _hash_column("signature"),
+)
+entries = sa.Table(
+    "ledger_entries",
+    metadata,
+    sa.Column("index", _BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("statement_id", sa.Text, nullable=False, unique=True),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
+hashes = sa.Table(
+    "ledger_hashes",
+    metadata,
+    sa.Column("position", _BigInteger, primary_key=True, autoincrement=False),
+    _hash_column("hash"),
+)
+head = sa.Table(
+    "ledger_head",
+    metadata,
+    sa.Column("id", sa.Integer, sa.CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
+    sa.Column("size", _BigInteger, nullable=False),
+    sa.Column("frontier", sa.LargeBinary, nullable=False),
+    sa.Column("last_leaf", sa.LargeBinary),
+)
+# Two checkpoints cannot name the same predecessor, so inserting one is a compare-and-swap.
+checkpoints = sa.Table(
+    "ledger_checkpoints",
+    metadata,
+    sa.Column("size", _BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("previous", _BigInteger, nullable=False, unique=True),
+    _hash_column("root"),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.CheckConstraint("previous < size", name="ledger_checkpoints_grow"),
+)
+NO_CHECKPOINT = -1
+
+_IMMUTABLE = (statements, entries, hashes, checkpoints)
+_SQLITE_REFUSAL = """
+CREATE TRIGGER {table}_no_{event} BEFORE {event} ON {table} {condition}
+BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"""
+_POSTGRESQL_FUNCTION = """
+CREATE OR REPLACE FUNCTION ledger_refuse() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION '%% is append-only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation'; END $$"""
+_POSTGRESQL_REFUSAL = """
+CREATE TRIGGER {table}_no_{event} BEFORE {event} ON {table} FOR EACH {level} {condition}
+EXECUTE FUNCTION ledger_refuse()"""
+
+
+def _ddl(text: str, dialect: str) -> Any:
+    return sa.DDL(text).execute_if(dialect=dialect)  # type: ignore[no-untyped-call]  # Untyped in SQLAlchemy.
+
+
+def _refuse(table: sa.Table, event: str, condition: str = "") -> None:
+    """Let the database itself refuse an event on a table, whoever asks for it."""
+    sa.event.listen(table, "before_create", _ddl(_POSTGRESQL_FUNCTION, "postgresql"))
+    level = "STATEMENT" if event == "TRUNCATE" else "ROW"
+    for dialect, template in (("sqlite", _SQLITE_REFUSAL), ("postgresql", _POSTGRESQL_REFUSAL)):
+        if dialect == "sqlite" and event == "TRUNCATE":
+            continue
+        when = f"WHEN ({condition})" if condition else ""
+        text = template.format(table=table.name, event=event, level=level, condition=when)
+        sa.event.listen(table, "after_create", _ddl(text, dialect))
+
+
+for _table in _IMMUTABLE:
+    _refuse(_table, "UPDATE")
+for _table in (*_IMMUTABLE, openings):
+    _refuse(_table, "DELETE")
+    _refuse(_table, "TRUNCATE")
+# An opening can be erased and nothing else.
+_refuse(openings, "UPDATE", "NEW.salt IS NOT NULL OR NEW.value IS NOT NULL")
