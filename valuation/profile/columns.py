@@ -80,24 +80,37 @@ def _parameters(column: Column) -> tuple[object, ...]:
     return (_REPLACEMENT, "\u3000", _WHITE_SPACE, list(PLACEHOLDERS))
 
 
+def _hashed(column: Column) -> bool:
+    """Whether values are compared by their SHA-256 and only their beginnings are kept."""
+    return column.long and column.kind in ("string", "binary")
+
+
 def _grouped(group: Sequence[Column]) -> str:
-    """The values `v`, what is shown of them `p`, their bytes `l`, whether badly decoded `b`, and their number `n`."""
-    column = group[0]
-    length = {"string": "strlen(v)", "binary": "octet_length(v)"}.get(column.kind, "0")
-    shown = f"left(v, {SHOWN_CHARACTERS + 1})" if column.kind == "string" else "v"
-    bad = "contains(v, ?)" if column.kind == "string" else "false"
+    """The values `v` of each column `k` and their number `n`; of long ones also what `_forms` names."""
     table = stacked([member.index for member in group])
-    if column.long and column.kind in ("string", "binary"):
-        return (
-            f"SELECT k, sha256(v) v, any_value({shown}) p, any_value({length}) l, any_value({bad}) b, "
-            f"count(*) n FROM ({table}) GROUP BY ALL"
-        )
-    return f"SELECT k, v, {shown} p, {length} l, {bad} b, n FROM (SELECT k, v, count(*) n FROM ({table}) GROUP BY ALL)"
+    if not _hashed(group[0]):
+        return f"SELECT k, v, count(*) n FROM ({table}) GROUP BY ALL"
+    kept = zip(_forms(group[0], raw=True), "plb", strict=True)
+    return (
+        f"SELECT k, sha256(v) v, {', '.join(f'any_value({form}) {name}' for form, name in kept)}, count(*) n "
+        f"FROM ({table}) GROUP BY ALL"
+    )
+
+
+def _forms(column: Column, *, raw: bool) -> tuple[str, str, str]:
+    """SQL for what is shown of a value, its bytes, and whether it was badly decoded."""
+    if _hashed(column) and not raw:
+        return "p", "l", "b"
+    if column.kind == "string":
+        shown = f"left(v, {SHOWN_CHARACTERS + 1})" if raw else "v"
+        return shown, "strlen(v)", "contains(v, ?)"
+    return "v", "octet_length(v)" if column.kind == "binary" else "0", "false"
 
 
 def _statement(group: Sequence[Column]) -> str:
     """The statement of columns of one type: a row of results for each column that has rows."""
     kind = group[0].kind
+    p, length, bad = _forms(group[0], raw=False)
     # PostgreSQL and DuckDB know infinite dates; like infinite numbers they are counted and left out.
     ok = "v IS NOT NULL AND isfinite(v)" if kind in _FINITE_KINDS else "v IS NOT NULL"
     finite, text = kind in _FINITE_KINDS, kind == "string"
@@ -109,9 +122,9 @@ def _statement(group: Sequence[Column]) -> str:
         "v = 'infinity'": finite,
         "v = '-infinity'": finite,
         ok: True,
-        "b": text,
-        "v IS NOT NULL AND (p < '!' OR starts_with(p, ?)) AND trim(p, ?) = ''": text,
-        f"l <= {_LONGEST_PLACEHOLDER} AND list_contains(?, lower(p))": text,
+        bad: text,
+        f"v IS NOT NULL AND ({p} < '!' OR starts_with({p}, ?)) AND trim({p}, ?) = ''": text,
+        f"{length} <= {_LONGEST_PLACEHOLDER} AND list_contains(?, lower({p}))": text,
     }
     counted = [
         f"coalesce(sum(n) FILTER ({claim}), 0)::BIGINT" if known else "0::BIGINT" for claim, known in counts.items()
@@ -119,22 +132,22 @@ def _statement(group: Sequence[Column]) -> str:
     results = [
         *counted,
         f"count(*) FILTER ({ok})",
-        f"(min(p) FILTER ({ok}))::VARCHAR" if ordered else "NULL",
-        f"(max(p) FILTER ({ok}))::VARCHAR" if ordered else "NULL",
+        f"(min({p}) FILTER ({ok}))::VARCHAR" if ordered else "NULL",
+        f"(max({p}) FILTER ({ok}))::VARCHAR" if ordered else "NULL",
         total,
         deviation,
-        "min(l) FILTER (v IS NOT NULL)" if sized else "NULL",
-        "max(l) FILTER (v IS NOT NULL)" if sized else "NULL",
+        f"min({length}) FILTER (v IS NOT NULL)" if sized else "NULL",
+        f"max({length}) FILTER (v IS NOT NULL)" if sized else "NULL",
     ]
     frequent = (
-        f"SELECT k, p, n FROM g WHERE n > 1 AND {ok} AND {'true' if ordered else 'false'} "
+        f"SELECT k, {p} p, n FROM g WHERE n > 1 AND {ok} AND {'true' if ordered else 'false'} "
         f"QUALIFY row_number() OVER (PARTITION BY k ORDER BY n DESC, p) <= {TOP_VALUES}"
     )
     return (
         f"WITH g AS MATERIALIZED ({_grouped(group)}), "
         f"m AS (SELECT k, {_mean_of(group[0], ok)} AS mean FROM g GROUP BY k), "
         f"a AS (SELECT k, {', '.join(results)} FROM g JOIN m USING (k) GROUP BY k), "
-        f"t AS (SELECT k, list(p::VARCHAR ORDER BY n DESC, p) shown, list(n ORDER BY n DESC, p) often "
+        f"t AS (SELECT k, list(left(p::VARCHAR, {SHOWN_CHARACTERS + 1}) ORDER BY n DESC, p) shown, list(n ORDER BY n DESC, p) often "
         f"FROM ({frequent}) GROUP BY k) SELECT a.*, shown, often FROM a LEFT JOIN t USING (k)"
     )
 
