@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Collection
+from typing import Any
 
 from exchange.errors import InvalidInputError
+from ledger.canonical import encode
 
 _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -82,3 +85,8 @@ def truth(field: str, value: object) -> bool:
             field=field,
         )
     return value
+
+
+def digest_of(document: Any) -> str:
+    """Return "sha256:…" over the canonical bytes (RFC 8785) of a JSON document."""
+    return "sha256:" + hashlib.sha256(encode(document)).hexdigest()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any, BinaryIO
 
@@ -12,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from exchange.access import Actor, Permission
 from exchange.audit.service import record
-from exchange.catalog import sealed, uploads
+from exchange.catalog import checks, sealed, uploads
 from exchange.catalog.datasets import own_dataset
 from exchange.catalog.models import Dataset, DatasetVersion, Offer, VersionFile
 from exchange.errors import ConflictError, NotFoundError
@@ -20,7 +19,6 @@ from exchange.jobs import Job
 from exchange.participants.keys import tenant_keys
 from exchange.participants.models import Participant
 from exchange.steps import Services, Step, operation
-from ledger.canonical import encode
 
 
 def get_version(session: Session, version_id: str) -> DatasetVersion:
@@ -42,7 +40,7 @@ def own_version(session: Session, actor: Actor, version_id: str, *, lock: bool =
 
 def version_digest(files: Iterable[str]) -> str:
     """Return the digest of a version: SHA-256 over the canonical list of its files' plain digests in order."""
-    return "sha256:" + hashlib.sha256(encode({"files": list(files)})).hexdigest()
+    return checks.digest_of({"files": list(files)})
 
 
 def file_context(version_id: str, position: int) -> bytes:
