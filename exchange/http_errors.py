@@ -59,7 +59,6 @@ _HTTP_TEXT: dict[int, tuple[errors.Bilingual, errors.Bilingual]] = {
         ("Wait a minute, then try again.", "请稍等一分钟后再试。"),
     ),
 }
-_PAGES = {400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 503}
 _INTERNAL = (
     ("Something went wrong inside the exchange.", "交换平台内部发生错误。"),
     (
@@ -160,13 +159,7 @@ def _answer(
         response = jsonify(problem)
         response.content_type = "application/problem+json"
     else:
-        page = f"errors/{status}.html" if status in _PAGES else "errors/page.html"
-        response = current_app.make_response(
-            render_template(
-                page, code=status, reason=reason[index], mend=mend[index], reasons=(details or {}).get("reasons"),
-                reference=(details or {}).get("reference"),
-            )
-        )  # fmt: skip
+        response = current_app.make_response(render_template("errors/problem.html", problem=problem, status=status))
     response.status_code = status
     if status == 503:
         response.headers["Retry-After"] = "5"

@@ -21,6 +21,7 @@ from exchange.audit.models import StatementIndex
 from exchange.audit.verification import verify_receipt
 from exchange.catalog import service as catalog
 from exchange.errors import InvalidInputError, NotFoundError
+from exchange.negotiation import agreements
 from exchange.negotiation import service as negotiation
 from exchange.web import current_actor, reading, requires, run, services, show_in_form
 from ledger.entry import Entry, Opening
@@ -154,7 +155,7 @@ def agreement_evidence(agreement: str) -> tuple[list[str], dict[str, Any], dict[
         reading(), row.ledger_id, row.negotiation_id, row.dataset_id, [row.provider_id, row.consumer_id]
     )
     subject = {"kind": "agreement", "id": row.id, "ledger_id": row.ledger_id, "digest": row.digest}
-    documents = {"agreement.json": row.document, "agreement.signed.json": negotiation.signed_document(row)}
+    documents = {"agreement.json": row.document, "agreement.signed.json": agreements.signed_json(row)}
     return statements, subject, documents, f"agreement-{row.id[-12:]}"
 
 

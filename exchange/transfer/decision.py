@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from contracts.odrl import Deny, Permit, Request, World, evaluate
+from contracts.odrl import Decision, Deny, Permit, Request, World, evaluate
 from exchange.errors import ConflictError, PolicyDeniedError
 from exchange.negotiation import service as negotiation
 from exchange.negotiation.models import AgreementRecord, Negotiation
@@ -19,7 +19,7 @@ from exchange.steps import Step
 from exchange.transfer.models import UsageCounter
 
 ACTION = "use"
-Decision = Permit | Deny
+FORMAT = "application/vnd.apache.parquet"
 
 
 def decide(session: Session, agreement: AgreementRecord, at: datetime, *, taken: bool = False) -> Decision:
@@ -38,21 +38,20 @@ def decide(session: Session, agreement: AgreementRecord, at: datetime, *, taken:
         purpose=terms.purpose,
         recipient=agreement.consumer_id,
         at=at,
-        attributes=_attributes(consumer),
+        attributes={"fileFormat": FORMAT},
     )
     world = World(
         counts={ACTION: max(0, used)},
         agreement_start=agreement.in_force_at,
         first_use=counter.first_use if counter else None,
         paid_fen=_paid(session, agreement),
-        attributes={},
+        attributes=_verified_facts(consumer),
     )
     return evaluate(negotiation.policy_of(agreement), request, world)
 
 
-def _attributes(consumer: Participant) -> Mapping[str, Any]:
-    known = {"spatial": consumer.country, "fileFormat": "application/vnd.apache.parquet"}
-    return {**known, **({"industry": consumer.industry} if consumer.industry else {})}
+def _verified_facts(consumer: Participant) -> Mapping[str, Any]:
+    return {"spatial": consumer.country, **({"industry": consumer.industry} if consumer.industry else {})}
 
 
 def _paid(session: Session, agreement: AgreementRecord) -> int:
@@ -94,30 +93,14 @@ def lock_counter(step: Step, agreement: AgreementRecord) -> UsageCounter:
 
 
 def reasons_json(denial: Deny) -> list[dict[str, Any]]:
-    """Return the reasons of a denial as JSON: rule, constraint, operand, operator, expected, actual, and the words in both languages."""
-    return [
-        {
-            "rule": reason.rule,
-            "constraint": reason.constraint,
-            "left_operand": reason.left_operand,
-            "operator": reason.operator,
-            "expected": _plain(reason.expected),
-            "actual": _plain(reason.actual),
-            "text_en": reason.text_en,
-            "text_zh": reason.text_zh,
-        }
-        for reason in denial.reasons
-    ]
+    """Return the reasons of a denial as JSON: rule, operand, operator, expected, actual, and the words in both languages."""
+    # The names are those of the rest of the API.
+    return [{"left_operand": reason.left_operand, **reason.to_json()} for reason in denial.reasons]
 
 
 def obligations_json(permit: Permit) -> list[dict[str, Any]]:
     """Return the obligations that a permission carries as JSON."""
-    return [
-        {name: _plain(value) for name, value in vars(obligation).items()}
-        if hasattr(obligation, "__dict__")
-        else {"duty": str(obligation)}
-        for obligation in permit.obligations
-    ]
+    return [obligation.to_json() for obligation in permit.obligations]
 
 
 def denied(reasons: list[dict[str, Any]]) -> PolicyDeniedError:
@@ -127,13 +110,3 @@ def denied(reasons: list[dict[str, Any]]) -> PolicyDeniedError:
         ("See the reasons; negotiate other terms where you need more.", "请查看原因；如需更多权限，请重新协商条款。"),
         reasons,
     )
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, str | int | bool | None):
-        return value
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item) for item in value]
-    return str(value)

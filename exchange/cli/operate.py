@@ -1,0 +1,142 @@
+"""Commands of whoever runs the exchange: init, serve, worker, staff, doctor, audit export."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from exchange.config import Settings, load
+from exchange.errors import ExchangeError, InvalidInputError
+from exchange.participants.passwords import hash_password
+from exchange.setup import initialise
+
+_HOME = click.option(
+    "--home", type=click.Path(path_type=Path), default=None, help="Home folder of the exchange (default: EXCHANGE_HOME or ./var)."
+)
+
+
+def settings_for(home: Path | None) -> Settings:
+    """Return the settings, with the home folder from the command line winning."""
+    return load(**({"home": home} if home else {}))
+
+
+@click.command()
+@_HOME
+def init(home: Path | None) -> None:
+    """Make key store, database and the ledger's first entry. Safe to repeat."""
+    settings = settings_for(home)
+    vkey = initialise(settings)
+    click.echo(f"The exchange lies in {settings.home}.")
+    click.echo(f"Key store: {settings.key_store}. Back it up apart from the database: without it no data can be read.")
+    click.echo(f"Verifier key of the ledger, for auditors: {vkey}")
+
+
+@click.command()
+@_HOME
+@click.option("--bind", default=None, help="Address and port to listen on (default: 127.0.0.1:8000).")
+@click.option("--workers", type=click.IntRange(1, 64), default=None, help="Worker processes.")
+@click.option("--quiet", is_flag=True, help="Log warnings only.")
+def serve(home: Path | None, bind: str | None, workers: int | None, quiet: bool) -> None:
+    """Serve the web UI and the API with gunicorn, and run the background jobs."""
+    from exchange.application import make_operations
+    from exchange.server import Server
+
+    overrides = {"home": home, "bind": bind, "workers": workers}
+    settings = load(**{name: value for name, value in overrides.items() if value is not None})
+    # Opened and closed once before the fork, so that what is wrong stops the start with its mend.
+    make_operations(settings).database.dispose()
+    click.echo(f"Serving {settings.exchange_name} at http://{settings.bind} (home {settings.home}). Stop with Ctrl+C.")
+    Server(settings, quiet=quiet).run()
+
+
+@click.command()
+@_HOME
+def worker(home: Path | None) -> None:
+    """Run background jobs in a process of their own (setting jobs = external)."""
+    from exchange.server import run_worker
+
+    operations = run_worker(settings_for(home))
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    click.echo("Working. Stop with Ctrl+C.")
+    stopped.wait()
+    operations.services.jobs.stop()
+
+
+@click.command()
+@_HOME
+@click.option("--name", required=True, help="The person's name.")
+@click.option("--email", required=True, help="E-mail address to sign in with.")
+@click.option(
+    "--role", "roles", multiple=True, required=True, type=click.Choice(["operator", "supervisor", "auditor"]),
+    help="Role of the exchange; may be repeated.",
+)  # fmt: skip
+@click.password_option(envvar="EXCHANGE_STAFF_PASSWORD", help="Asked for when not given.")
+def staff(home: Path | None, name: str, email: str, roles: tuple[str, ...], password: str) -> None:
+    """Add a person of the exchange: operator, supervisor or auditor."""
+    from exchange.application import make_operations
+
+    operations = make_operations(settings_for(home))
+    try:
+        made = operations.run_as_system(
+            "participants.add_staff", name=name, email=email, password_hash=hash_password(password), roles=list(roles)
+        )
+    finally:
+        operations.database.dispose()
+    click.echo(f"{name} can sign in as {', '.join(made.result['roles'])}.")
+
+
+@click.command()
+@_HOME
+def doctor(home: Path | None) -> None:
+    """Check settings, key store, database, object store and ledger; say what to mend."""
+    from exchange.doctor import examine
+
+    settings = settings_for(home)
+    healthy = True
+    for finding in examine(settings):
+        mark = click.style("ok  ", fg="green") if finding.ok else click.style("FAIL", fg="red")
+        click.echo(f"{mark} {finding.name}: {finding.detail}" + ("" if finding.ok else f" {finding.mend}"))
+        healthy &= finding.ok
+    if not healthy:
+        raise ExchangeError("Something needs mending.", "See the lines marked FAIL.")
+
+
+@click.group()
+def audit() -> None:
+    """Evidence for auditors."""
+
+
+@audit.command("export")
+@_HOME
+@click.option("--agreement", help="Evidence of one agreement.")
+@click.option("--participant", help="Everything that speaks of one participant.")
+@click.option("--from", "start", type=click.DateTime(), help="Start of a period (UTC), with --to.")
+@click.option("--to", "end", type=click.DateTime(), help="End of the period, excluded.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The zip to write.")
+def export(
+    home: Path | None, agreement: str | None, participant: str | None, start: datetime | None, end: datetime | None, output: Path
+) -> None:
+    """Write an evidence bundle that `python -m ledger verify` checks offline. The export is recorded on the ledger."""
+    from exchange.application import make_operations
+    from exchange.supervision import service as supervision
+
+    if sum(bool(choice) for choice in (agreement, participant, start and end)) != 1:
+        raise InvalidInputError("Name one thing to export.", "Give --agreement, --participant, or --from with --to.")
+    operations = make_operations(settings_for(home))
+    try:
+        statements = supervision.export(
+            operations, output, agreement=agreement, participant=participant,
+            start=start.replace(tzinfo=UTC) if start else None, end=end.replace(tzinfo=UTC) if end else None,
+        )  # fmt: skip
+    finally:
+        operations.database.dispose()
+    click.echo(f"{output}: {statements} statements. Verify it anywhere with: python -m ledger verify {output}")
+
+
+COMMANDS = (init, serve, worker, staff, doctor, audit)
