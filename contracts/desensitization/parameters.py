@@ -88,7 +88,8 @@ def check_parameters(
         check, must_en, must_zh = _CHECKS[name]
         if not check(value):
             raise _wrong(column, f"{name} must be {must_en}", f"{name} 应为{must_zh}")
-        checked[name] = value
+        # 20.0 and 20 are the same number in canonical JSON, and must read the same before and after.
+        checked[name] = int(value) if isinstance(value, float) and value.is_integer() else value
     if method == "generalize" and len(checked) != 1:
         raise _wrong(
             column,
