@@ -28,7 +28,7 @@ _STATES = "'REQUESTED', 'OFFERED', 'ACCEPTED', 'AGREED', 'VERIFIED', 'FINALIZED'
 class Negotiation(Base):
     """One contract negotiation of the Dataspace Protocol over an offer.
 
-    The terms in force (`policy`, `plan`, `price`, `template`, `parameters`, `valid_until`) are those proposed
+    The terms on the table (`policy`, `plan`, `price`, `template`, `parameters`, `valid_until`) are those proposed
     last, by `terms_by`.
     """
 
@@ -52,6 +52,7 @@ class Negotiation(Base):
     intended_use: Mapped[str] = mapped_column(String(2000), default="")
     policy: Mapped[dict[str, Any]] = mapped_column(JSON)
     plan: Mapped[dict[str, Any]] = mapped_column(JSON)
+    plan_digest: Mapped[str] = mapped_column(String(80))
     price: Mapped[dict[str, Any]] = mapped_column(JSON)
     template: Mapped[str] = mapped_column(String(64), default="")
     parameters: Mapped[dict[str, Any]] = mapped_column(JSON)
