@@ -14,6 +14,7 @@ from secrets import token_bytes
 from typing import Generic, Protocol
 
 from ledger import checkpoint, proof, verify
+from ledger.attestation import GENESIS
 from ledger.entry import Admitted, Draft, Entry, Erased, Opening, Signature, Statement, admit, commit, sign
 from ledger.errors import LedgerError, LedgerUnavailableError, NotFoundError, ProofError, VerificationError
 from ledger.identifiers import new_id
@@ -23,8 +24,6 @@ from ledger.signatures import SigningKey
 from ledger.statement import SALT_SIZE
 from ledger.storage import C, Storage, StoredCheckpoint, View
 from ledger.tree import position
-
-GENESIS = "log.opened"
 
 
 class HighWater(Protocol):
@@ -134,10 +133,14 @@ class Log(Generic[C]):
 
     def checkpoint(self) -> str:
         """Return the latest checkpoint, a signed note. Raises NotFoundError before the first one."""
+        return self.latest().note
+
+    def latest(self) -> StoredCheckpoint:
+        """Return the latest checkpoint with its size and root. Raises NotFoundError before the first one."""
         latest = self.storage.view().checkpoint
         if latest is None:
             raise NotFoundError("the log has not signed a checkpoint yet")
-        return latest.note
+        return latest
 
     def entry(self, index: int) -> Entry:
         """Return the entry at an index. Raises NotFoundError."""

@@ -1,0 +1,11 @@
+"""Evidence bundles: one zip file that proves statements offline.
+
+`write_bundle` makes one from a log; `verify_bundle` judges one and needs neither the log nor the
+exchange.
+"""
+
+from ledger.bundle.check import verify_bundle
+from ledger.bundle.report import BundleReport, Check, EntrySummary
+from ledger.bundle.write import write_bundle
+
+__all__ = ["BundleReport", "Check", "EntrySummary", "verify_bundle", "write_bundle"]

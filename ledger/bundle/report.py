@@ -1,0 +1,58 @@
+"""The verdict on a bundle: every check by name, what it looked at, and what it found."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: `name` is what was checked, `subject` what it was checked on."""
+
+    name: str
+    subject: str
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class EntrySummary:
+    """What an entry of the bundle says in public, and who signed it if that is open."""
+
+    index: int
+    kind: str
+    at: str
+    statement_id: str
+    agreement: str | None = None
+    counter: int | None = None
+    signer: str | None = None
+
+
+@dataclass(frozen=True)
+class BundleReport:
+    """The verdict. `pinned` says whether the log's key came from the auditor and not from the bundle."""
+
+    checks: list[Check]
+    log_origin: str | None
+    vkey: str | None
+    pinned: bool
+    size: int | None = None
+    subject: dict[str, Any] = field(default_factory=dict)
+    entries: list[EntrySummary] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check passed."""
+        return all(check.ok for check in self.checks)
+
+    @property
+    def problems(self) -> list[Check]:
+        """The checks that failed, in the order they were made."""
+        return [check for check in self.checks if not check.ok]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as plain JSON; 64-bit numbers are strings."""
+        document = asdict(self) | {"ok": self.ok, "size": None if self.size is None else str(self.size)}
+        for entry in document["entries"]:
+            entry["index"] = str(entry["index"])
+            entry["counter"] = None if entry["counter"] is None else str(entry["counter"])
+        return document
