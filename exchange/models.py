@@ -1,6 +1,4 @@
-"""All models of all steps and the ledger's tables in one metadata, for migrations and their tests."""
-
-from ledger.storage.sql import metadata as _ledger
+"""All models of all steps in one metadata, for migrations and their tests. The ledger brings its own tables."""
 
 from exchange.appraisal import models as _appraisal  # noqa: F401
 from exchange.audit import models as _audit  # noqa: F401
@@ -11,9 +9,5 @@ from exchange.negotiation import models as _negotiation  # noqa: F401
 from exchange.participants import models as _participants  # noqa: F401
 from exchange.settlement import models as _settlement  # noqa: F401
 from exchange.transfer import models as _transfer  # noqa: F401
-
-for _table in _ledger.tables.values():
-    if _table.name not in Base.metadata.tables:
-        _table.to_metadata(Base.metadata)
 
 metadata = Base.metadata

@@ -1,0 +1,165 @@
+"""Commands of both sides of a trade: request, negotiations, approve, decline, accept, fund, fetch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from exchange.cli.connection import connected
+from exchange.cli.data import progress_bar
+from exchange.client import AwaitingSignature, Client
+from exchange.errors import ExchangeError, InvalidInputError
+
+_WAITS = "It waits for your own key: exchange sign {}"
+
+
+def _receipts(result: dict[str, Any]) -> None:
+    for receipt in result.get("receipts", ()):
+        click.echo(f"  recorded as entry {receipt['index']} (leaf {receipt['leaf_hash'][:16]}…)")
+
+
+def _carry_out(step: Any) -> dict[str, Any]:
+    try:
+        return dict(step())
+    except AwaitingSignature as waiting:
+        raise ExchangeError("Nothing has happened yet.", _WAITS.format(waiting.request)) from waiting
+
+
+@click.command()
+@click.argument("offer")
+@click.option("--purpose", required=True, help="What you need the data for; one that the offer's terms know.")
+@click.option("--use", "intended_use", default="", help="The intended use in your own words.")
+@click.option("--price", type=click.FloatRange(min=0), help="A price in CNY to propose instead of the asked one.")
+@connected
+def request(client: Client, offer: str, purpose: str, intended_use: str, price: float | None) -> None:
+    """Ask for an OFFER, stating the purpose."""
+    body: dict[str, Any] = {"intended_use": intended_use}
+    if price is not None:
+        body["proposed_price_fen"] = round(price * 100)
+    made = _carry_out(lambda: client.request(offer, purpose, **body))
+    click.echo(f"Negotiation {made['negotiation']} is {made['state']}. The provider answers next.")
+    _receipts(made)
+
+
+@click.command()
+@connected
+def negotiations(client: Client) -> None:
+    """List your firm's negotiations and whose turn it is."""
+    items = client.negotiations()
+    for item in items:
+        price = item["price"]["amount_fen"] / 100
+        click.echo(f"{item['id']}  {item['state']:10} you are {item['role']}, next: {item['next_side'] or 'nobody'}, CNY {price:,.2f}")
+    if not items:
+        click.echo("No negotiations. Start one with `exchange request OFFER --purpose …`.")
+
+
+@click.command()
+@click.argument("negotiation")
+@connected
+def approve(client: Client, negotiation: str) -> None:
+    """Approve a request: sign the agreement as its provider."""
+    made = _carry_out(lambda: client.step(negotiation, "agreement"))
+    click.echo(f"Agreement {made['agreement']} is signed by you ({made['digest'][:23]}…). The consumer signs next.")
+    _receipts(made)
+
+
+@click.command()
+@click.argument("negotiation")
+@click.option("--price", type=click.FloatRange(min=0), help="Another price in CNY.")
+@click.option("--note", default="", help="Why.")
+@connected
+def counter(client: Client, negotiation: str, price: float | None, note: str) -> None:
+    """Answer with other terms."""
+    body: dict[str, Any] = {"note": note, **({"price_fen": round(price * 100)} if price is not None else {})}
+    made = _carry_out(lambda: client.step(negotiation, "counter", body))
+    click.echo(f"Negotiation {negotiation} is {made['state']}.")
+    _receipts(made)
+
+
+@click.command()
+@click.argument("negotiation")
+@click.option("--reason", required=True, help="The other side reads it.")
+@connected
+def decline(client: Client, negotiation: str, reason: str) -> None:
+    """End a negotiation with a reason."""
+    made = _carry_out(lambda: client.step(negotiation, "termination", {"reason": reason}))
+    click.echo(f"Negotiation {negotiation} is {made['state']}.")
+    _receipts(made)
+
+
+@click.command()
+@click.argument("negotiation")
+@connected
+def accept(client: Client, negotiation: str) -> None:
+    """Accept what is on the table as its consumer: a counter-offer, or the agreement that the provider signed."""
+    state = client.negotiation(negotiation)["state"]
+    step = {"OFFERED": "acceptance", "AGREED": "verification"}.get(state)
+    if step is None:
+        raise InvalidInputError(f"The negotiation is {state}; there is nothing to accept.", "Wait for the provider.")
+    made = _carry_out(lambda: client.step(negotiation, step))
+    click.echo(f"Negotiation {negotiation} is {made['state']}.")
+    if made.get("agreement"):
+        click.echo(f"Agreement {made['agreement']} is signed by both. Next: exchange fund {made['agreement']}")
+    _receipts(made)
+
+
+@click.command()
+@click.argument("agreement")
+@connected
+def fund(client: Client, agreement: str) -> None:
+    """Hold the price of an AGREEMENT in escrow; it is in force afterwards."""
+    made = _carry_out(lambda: client.fund(agreement))
+    click.echo(f"CNY {made['amount_fen'] / 100:,.2f} held; the agreement is {made['state']}. Next: exchange fetch {agreement}")
+    _receipts(made)
+
+
+@click.command()
+@click.argument("identifier")
+@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="Folder to write to.")
+@click.option("--sealed", is_flag=True, help="Keep the package sealed even where the exchange could open it.")
+@click.option("--no-acknowledge", is_flag=True, help="Do not acknowledge the delivery (the payment then waits for its window).")
+@connected
+def fetch(client: Client, identifier: str, output: Path, sealed: bool, no_acknowledge: bool) -> None:
+    """Fetch data: IDENTIFIER is an agreement (takes one use) or a transfer that was started before (goes on where it stopped)."""
+    with progress_bar() as bar:
+        task = bar.add_task("preparing", total=1.0)
+
+        def report(share: float, text: str) -> None:
+            bar.update(task, completed=share, description=text or "working")
+
+        transfer = _transfer_of(client, identifier)
+        facts = client.wait_for_transfer(transfer, report)
+        if facts["state"] not in {"STARTED", "COMPLETED"}:
+            raise ExchangeError(f"The transfer is {facts['state']}: {facts['reason']}", "Mend the reason, then fetch again.")
+        opened = not sealed and facts["custody"] == "custodial"
+        output.mkdir(parents=True, exist_ok=True)
+        target = output / f"delivery-{transfer[-12:]}.{'zip' if opened else 'sealed'}"
+        digest = client.fetch(transfer, target, opened=opened, report=report)
+    click.echo(f"{target}: {facts['rows']} rows, {digest}")
+    if not opened:
+        note = target.with_suffix(".key.json")
+        fields = ("id", "agreement_id", "context", "recipient_wrapped_key", "sealed_digest", "plain_digest")
+        note.write_text(json.dumps({name: facts[name] for name in fields}, indent=1), encoding="utf-8")
+        click.echo(f"Open it where your private key is: exchange open {target}")
+    if not no_acknowledge and facts["state"] == "STARTED":
+        made = _carry_out(lambda: client.acknowledge(transfer, digest))
+        click.echo("Acknowledged; the payment is released to the provider.")
+        _receipts(made)
+
+
+def _transfer_of(client: Client, identifier: str) -> str:
+    """Return the transfer itself, or a fresh one under the agreement that `identifier` names."""
+    from exchange.client import ApiError
+
+    try:
+        return str(client.transfer(identifier)["id"])
+    except ApiError as error:
+        if error.status != 404:
+            raise
+    return str(client.request_transfer(identifier)["transfer"])
+
+
+COMMANDS = (request, negotiations, approve, counter, decline, accept, fund, fetch)
