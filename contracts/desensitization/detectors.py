@@ -27,10 +27,12 @@ _PLATE_REGION = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙
 class Detector:
     """One kind's test of values.
 
-    `strip` are characters taken out before. A match has the `pattern` and passes `check`. Without a hint in the
-    column's name at least `share` of the values must match, with one `hinted_share`; `confidence` is what a full
-    match without a hint is worth. `inside` finds the identifier in longer text (its group `found` is then checked
-    like a value). `weak` forms are common among other numbers as well.
+    A match has the `pattern` and passes `check`. Without a hint in the column's name at least `share` of the values
+    must match, with one `hinted_share`; `confidence` is what a full match without a hint is worth. `strip` are
+    separators taken out of values that otherwise consist of the `alphabet`. `inside` finds the identifier in longer
+    text (its group `found` is then checked like a value); `anchor` is what such text must hold at least, and cheap
+    to see. `weak` forms are common among other numbers as well. Values shorter than `least` or longer than `most`
+    characters cannot match as a whole, which spares most columns the pattern.
     """
 
     kind: str
@@ -40,14 +42,33 @@ class Detector:
     confidence: float
     check: Check | None = None
     strip: str = ""
+    alphabet: str = "0-9"
     inside: str = ""
+    anchor: str = ""
     weak: bool = False
+    least: int = 7
+    most: int = 40
 
     def matches(self, values: Any) -> Flags:
         """Which of the distinct values match as a whole."""
-        if self.strip:
-            values = pc.replace_substring_regex(values, f"[{self.strip}]", "")
-        flags = _regex(values, f"^(?:{self.pattern})$")
+        lengths = pc.utf8_length(values)
+        flags = _flags(pc.and_(pc.greater_equal(lengths, self.least), pc.less_equal(lengths, self.most)))
+        if flags.any():
+            flags[flags] = self._fitting(values.filter(pa.array(flags)))
+        return flags
+
+    def _fitting(self, values: Any) -> Flags:
+        if not self.strip:
+            return self._exact(values)
+        # Taking characters out is dear, so it is done where nothing but the identifier's own are left.
+        flags = _flags(pc.match_substring_regex(values, f"^[{self.strip}{self.alphabet}]+$"))
+        if flags.any():
+            bare = pc.replace_substring_regex(values.filter(pa.array(flags)), f"[{self.strip}]", "")
+            flags[flags] = self._exact(bare)
+        return flags
+
+    def _exact(self, values: Any) -> Flags:
+        flags = _flags(pc.match_substring_regex(values, f"^(?:{self.pattern})$"))
         if self.check is not None and flags.any():
             flags[flags] = self.check(values.filter(pa.array(flags)))
         return flags
@@ -56,15 +77,16 @@ class Detector:
         """Which of the distinct values contain the identifier among other text."""
         if not self.inside:
             return np.zeros(len(values), np.bool_)
-        found = pc.extract_regex(values, self.inside)
-        flags = _flags(found.is_valid())
-        if self.check is not None and flags.any():
-            flags[flags] = self.check(pc.struct_field(found, "found").filter(pa.array(flags)))
+        flags = _flags(pc.greater(pc.utf8_length(values), self.least))
+        if self.anchor:
+            flags &= _flags(pc.match_substring_regex(values, self.anchor))
+        if flags.any():
+            found = pc.struct_field(pc.extract_regex(values.filter(pa.array(flags)), self.inside), "found")
+            hits = _flags(found.is_valid())
+            if self.check is not None and hits.any():
+                hits[hits] = self.check(found.drop_null())
+            flags[flags] = hits
         return flags
-
-
-def _regex(values: Any, pattern: str) -> Flags:
-    return _flags(pc.match_substring_regex(values, pattern))
 
 
 def _flags(array: Any) -> Flags:
@@ -85,17 +107,16 @@ def _in_ranges(values: Any) -> Flags:
     """Latitude and longitude, in either order, within their ranges."""
     parts = pc.extract_regex(values, r"(?P<a>-?\d+\.\d+)\D+?(?P<b>-?\d+\.\d+)")
     first, second = (np.abs(np.array(pc.struct_field(parts, name).cast(pa.float64()))) for name in "ab")
-    flags: Flags = np.minimum(first, second) <= 90
-    flags &= np.maximum(first, second) <= 180
-    return flags
+    inside: Flags = np.logical_and(np.minimum(first, second) <= 90, np.maximum(first, second) <= 180)
+    return inside
 
 
 def _addresses(values: Any) -> Flags:
     """Four octets that are not a version number: some octet is beyond what versions count to."""
     octets = np.array([[int(part) for part in value.split(".")] for value in values.to_pylist()])
     plausible = bool((octets.max(axis=1) >= 100).mean() >= 0.5)
-    flags: Flags = (octets <= 255).all(axis=1)
-    return flags if plausible else np.zeros_like(flags)
+    flags: Flags = np.all(octets <= 255, axis=1)
+    return flags if plausible else np.zeros(len(octets), np.bool_)
 
 
 _RESIDENT = r"[1-9]\d{5}(?:18|19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dXx]"
@@ -114,7 +135,10 @@ DETECTORS: tuple[Detector, ...] = (
         0.98,
         checksums.resident_id,
         r"\s\-",
+        "0-9Xx",
         f"{_EDGE}(?P<found>{_RESIDENT}){_END}",
+        r"\d{17}",
+        least=15,
     ),
     Detector(
         "uscc",
@@ -124,8 +148,10 @@ DETECTORS: tuple[Detector, ...] = (
         0.97,
         checksums.uscc,
         r"\s\-",
+        "0-9A-Z",
+        least=18,
     ),
-    Detector("vin", "[A-HJ-NPR-Z0-9]{17}", 0.5, 0.1, 0.93, checksums.vin),
+    Detector("vin", "[A-HJ-NPR-Z0-9]{17}", 0.5, 0.1, 0.93, checksums.vin, least=17, most=17),
     Detector(
         "bank_card",
         r"(?:62\d{14,17}|4\d{15}|5[1-5]\d{14}|2[2-7]\d{14}|3[47]\d{14,15})",
@@ -135,8 +161,11 @@ DETECTORS: tuple[Detector, ...] = (
         _luhn,
         r"\s\-",
         weak=True,
+        least=15,
     ),
-    Detector("email", _EMAIL, 0.2, 0.05, 0.97, inside=rf"(?:^|[^A-Za-z0-9._%+-])(?P<found>{_EMAIL})"),
+    Detector(
+        "email", _EMAIL, 0.2, 0.05, 0.97, inside=rf"(?:^|[^A-Za-z0-9._%+-])(?P<found>{_EMAIL})", anchor="@", most=320
+    ),
     Detector(
         "mobile_phone",
         rf"(?:\+?86|0086)?{_PHONE}",
@@ -145,8 +174,12 @@ DETECTORS: tuple[Detector, ...] = (
         0.85,
         None,
         r"\s\-()",
+        "0-9+",
         rf"(?:^|[^0-9A-Za-z.])(?:\+?86[ -]?)?(?P<found>{_PHONE})(?:[^0-9A-Za-z.]|$)",
+        r"\d{11}",
         weak=True,
+        least=11,
+        most=24,
     ),
     Detector(
         "fixed_phone",
