@@ -104,7 +104,7 @@ def test_gaps_are_counted_with_the_times_they_leave_out(write: Write, profiled: 
     order = profiled(write({"t": stamps})).time_column("t")
     assert (order.steps, order.cadence, order.cadence_steps) == (8, "60", 4)
     assert (order.backward_steps, order.standing_steps, order.repeats) == (1, 1, 1)
-    assert (order.gaps, order.missing, order.longest_gap) == (2, 4, "180")
+    assert (order.gaps, order.missing, order.longest_gap) == (1, 1, "120")
 
 
 def test_long_texts_are_compared_whole_and_shown_short(write: Write, profiled: Profiled) -> None:

@@ -28,7 +28,7 @@ PLACEHOLDERS: Final = (
     *("missing", "tbd", "#ref!", "#value!", "#div/0!", "无", "空", "未知", "不详", "缺失", "待定"),
 )
 _LONGEST_PLACEHOLDER: Final = max(len(word.encode()) for word in PLACEHOLDERS)
-_WHITE_SPACE: Final = " \t\r\n\u00a0\u3000"
+BLANK: Final = " \t\r\n\u00a0\u3000"
 _REPLACEMENT: Final = "\ufffd"  # What a decoder leaves where the bytes were in another encoding.
 _CHUNK_COLUMNS: Final = 500
 _CHUNK_CELLS: Final = 1_000_000
@@ -77,7 +77,7 @@ def stacked(indices: Sequence[int], *extra: str) -> str:
 def _parameters(column: Column) -> tuple[object, ...]:
     if column.kind != "string":
         return ()
-    return (_REPLACEMENT, "\u3000", _WHITE_SPACE, list(PLACEHOLDERS))
+    return (_REPLACEMENT, "\u3000", BLANK, list(PLACEHOLDERS))
 
 
 def _hashed(column: Column) -> bool:

@@ -99,10 +99,11 @@ class ColumnProfile:
 class TimeProfile:
     """The order of one time column, in the order of the rows.
 
-    A step is the time from one row to the next that has a time. `cadence` is the most frequent step
-    forward, in seconds, the shorter of two equally frequent; `gaps` are steps longer than one and a half
-    cadences and `missing` how many times of the cadence they leave out. `repeats` is values less distinct
-    values.
+    A step is the time from one row to the next that has a time. Cadence and gaps are those between the
+    times in ascending order, so that one row out of place makes no gap: `cadence` is the most frequent
+    difference, in seconds, the shorter of two equally frequent; `gaps` are differences longer than one and
+    a half cadences, `missing` how many times of the cadence they leave out. `cadence_steps` is how many
+    steps are a cadence long.
     """
 
     column: str

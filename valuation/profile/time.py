@@ -22,18 +22,16 @@ def measure_order(source: Source, column: ColumnProfile) -> TimeProfile:
     stamp = f"epoch_ns({ref})" if nanoseconds else f"epoch_us(TRY_CAST({ref} AS TIMESTAMP))"
     if column.type == "TIMESTAMP WITH TIME ZONE":
         stamp = f"epoch_us({ref})"
+    times = f"SELECT x FROM (SELECT {stamp} x FROM s WHERE isfinite({ref})) WHERE x IS NOT NULL"
     # A window without an order is computed while the rows stream by in the order of the files.
-    steps = f"SELECT x - lag(x) OVER () d FROM (SELECT {stamp} x FROM s WHERE isfinite({ref})) WHERE x IS NOT NULL"
-    row = source.row(
-        f"WITH g AS MATERIALIZED (SELECT d, count(*) n FROM ({steps}) WHERE d IS NOT NULL GROUP BY d), "
-        "m AS (SELECT d, n FROM g WHERE d > 0 ORDER BY n DESC, d LIMIT 1), c AS (SELECT max(d) d FROM m) "
-        "SELECT (SELECT max(d) FROM m), (SELECT max(n) FROM m), coalesce(sum(n), 0)::BIGINT, "
-        "coalesce(sum(n) FILTER (g.d < 0), 0)::BIGINT, coalesce(sum(n) FILTER (g.d = 0), 0)::BIGINT, "
-        "coalesce(sum(n) FILTER (g.d * 2 > c.d * 3), 0)::BIGINT, "
-        "coalesce(sum(n * (round(g.d / c.d)::HUGEINT - 1)) FILTER (g.d * 2 > c.d * 3), 0)::VARCHAR, "
-        "max(g.d) FILTER (g.d * 2 > c.d * 3) FROM g, c"
+    steps = f"SELECT x - lag(x) OVER () d FROM ({times})"
+    total, backward, standing = source.row(
+        f"SELECT count(d), count(*) FILTER (d < 0), count(*) FILTER (d = 0) FROM ({steps})"
     )
-    cadence, regular, total, backward, standing, gaps, missing, longest = row
+    # Rows that never step back are in ascending order already; only the others are sorted.
+    ascending = f"SELECT x - lag(x) OVER (ORDER BY x) d FROM (SELECT DISTINCT x FROM ({times}))"
+    cadence, gaps, missing, longest = _gaps(source, ascending if backward else steps)
+    regular = source.row(f"SELECT count(*) FROM ({steps}) WHERE d = ?", [cadence])[0] if cadence else 0
     unit = 9 if nanoseconds else 6
     return TimeProfile(
         column=column.name,
@@ -46,11 +44,24 @@ def measure_order(source: Source, column: ColumnProfile) -> TimeProfile:
         backward_steps=backward,
         standing_steps=standing,
         cadence=_seconds(cadence, unit),
-        cadence_steps=regular or 0,
+        cadence_steps=regular,
         gaps=gaps,
-        missing=int(missing),
+        missing=missing,
         longest_gap=_seconds(longest, unit),
     )
+
+
+def _gaps(source: Source, differences: str) -> tuple[int | None, int, int, int | None]:
+    """The most frequent positive difference, and number, left-out times and longest of those beyond 1.5 times it."""
+    gap = "g.d * 2 > c.d * 3"
+    cadence, gaps, missing, longest = source.row(
+        f"WITH g AS MATERIALIZED (SELECT d, count(*) n FROM ({differences}) WHERE d > 0 GROUP BY d), "
+        "c AS (SELECT d FROM g ORDER BY n DESC, d LIMIT 1) "
+        f"SELECT max(c.d), coalesce(sum(n) FILTER ({gap}), 0)::BIGINT, "
+        f"coalesce(sum(n * (round(g.d / c.d)::HUGEINT - 1)) FILTER ({gap}), 0)::VARCHAR, "
+        f"max(g.d) FILTER ({gap}) FROM g, c"
+    )
+    return cadence, gaps, int(missing), longest
 
 
 def _seconds(ticks: int | None, places: int) -> str | None:
