@@ -39,12 +39,16 @@ class Archive:
         """Return a small file. Raises BundleError when it is missing, damaged or too large."""
         return b"".join(self._blocks(name, _limit(name)))
 
-    def digest(self, name: str) -> str:
-        """Return `sha256:` and the hex digest of a file of any admitted size. Raises BundleError."""
-        state = hashlib.sha256()
+    def measure(self, name: str) -> tuple[str, str]:
+        """Return `sha256:` with the hex digest, and the size, of a file of any admitted size.
+
+        Raises BundleError.
+        """
+        state, size = hashlib.sha256(), 0
         for block in self._blocks(name, _limit(name)):
             state.update(block)
-        return "sha256:" + state.hexdigest()
+            size += len(block)
+        return "sha256:" + state.hexdigest(), str(size)
 
     def _blocks(self, name: str, limit: int) -> Iterator[bytes]:
         total = 0

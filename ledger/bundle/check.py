@@ -65,6 +65,7 @@ class _Checker:
     values: dict[int, dict[str, Any]] = field(default_factory=dict)
     signed: list[_Signed] = field(default_factory=list)
     erased: list[tuple[int, str, str | None]] = field(default_factory=list)
+    documents: dict[str, list[dict[str, str]]] = field(default_factory=dict)
 
     def run(self, progress: Progress | None) -> BundleReport:
         if self.archive.problems:
@@ -85,6 +86,7 @@ class _Checker:
         self._check_agreements()
         self._check_erasures()
         self._check_documents()
+        self._check_contents()
         return self._report()
 
     def _check_manifest(self) -> None:
@@ -92,9 +94,7 @@ class _Checker:
             document = decode(self.archive.read(layout.MANIFEST))
             if not isinstance(document, dict) or document.get("format") != layout.FORMAT:
                 raise CanonicalError(f"the format is not {layout.FORMAT}")
-            files, entries = document["files"], document["entries"]
-            listed = {name: str(item["sha256"]) for name, item in files.items()}
-            stated = {int(item["index"]): (item["kind"], item["statement_id"]) for item in entries}
+            listed = {name: (item["sha256"], item["size"]) for name, item in document["files"].items()}
         except (BundleError, CanonicalError, KeyError, TypeError, ValueError, AttributeError) as error:
             self._add("manifest", layout.MANIFEST, [f"not a manifest: {error}"])
             return
@@ -104,12 +104,10 @@ class _Checker:
         problems += [f"{name} is not listed" for name in sorted(present - listed.keys())]
         for name in sorted(listed.keys() & present):
             try:
-                if self.archive.digest(name) != listed[name]:
+                if self.archive.measure(name) != listed[name]:
                     problems.append(f"{name} is not the file that was listed")
             except BundleError as error:
                 problems.append(str(error))
-        if set(stated) != set(self.archive.indexes()):
-            problems.append("the entries listed are not the entries present")
         self._add("manifest", layout.MANIFEST, problems, f"{len(listed)} files as listed")
 
     def _check_trust(self) -> None:
@@ -126,8 +124,6 @@ class _Checker:
             if self.vkey not in (None, self.pinned_vkey):
                 problems.append(f"the bundle is of the log {self.vkey}, not of {self.pinned_vkey}")
             self.vkey = self.pinned_vkey
-        if self.manifest and self.manifest.get("vkey") != self.vkey:
-            problems.append("the manifest names another key")
         source = "given by you" if self.pinned_vkey else "taken from the bundle itself: compare it with one you trust"
         self._add("trust", layout.POLICY, problems, f"log key {source}")
 
@@ -283,23 +279,46 @@ class _Checker:
             self._add("erasure", f"entry {index}, {name}", [], f"erased by {order}; the proofs still hold")
 
     def _check_documents(self) -> None:
-        named: dict[str, list[str]] = {}
-        for index, values in self.values.items():
-            for name, value in layout.named_digests(values):
-                named.setdefault(value, []).append(f"{name} of entry {index}")
+        named = self._named()
         for path in self.archive.names:
             if not path.startswith("documents/"):
                 continue
             try:
-                found = self.archive.digest(path)
-                problems = [] if found in named else ["no entry names its SHA-256"]
-                detail = f"is {', '.join(named.get(found, []))}"
+                found = named.get(self.archive.measure(path)[0], [])
+                problems = [] if found else ["no entry names its SHA-256"]
+                detail = ", ".join(f"{item['field']} of entry {item['index']}" for item in found)
+                self.documents[path] = found
             except BundleError as error:
                 problems, detail = [str(error)], ""
-            stated = self.manifest.get("documents")
-            if not isinstance(stated, dict) or not stated.get(path):
-                problems.append("the manifest does not say which entry names it")
-            self._add("document", path, problems, detail)
+            self._add("document", path, problems, f"is the {detail}")
+
+    def _named(self) -> dict[str, list[dict[str, str]]]:
+        """Return which entries name which digest, as the manifest states it for documents."""
+        named: dict[str, list[dict[str, str]]] = {}
+        for index, values in self.values.items():
+            for name, value in layout.named_digests(values):
+                named.setdefault(value, []).append({"index": str(index), "field": name})
+        return named
+
+    def _check_contents(self) -> None:
+        """Compare all that the manifest states, but its subject, with what the checks have found."""
+        if not self.manifest:
+            return
+        size = None if self.checkpoint is None else str(self.checkpoint.size)
+        expected = {
+            "origin": None if self.checkpoint is None else self.checkpoint.origin,
+            "vkey": self.vkey,
+            "size": size,
+            "documents": self.documents,
+            "entries": [
+                {"index": str(index), "kind": entry.kind, "statement_id": entry.statement_id}
+                for index, entry in self.entries.items()
+            ],
+        }
+        wrong = [name for name, value in expected.items() if self.manifest.get(name) != value]
+        strange = self.manifest.keys() - expected.keys() - {"format", "files", "subject"}
+        problems = [f"what it states as {name!r} is not what is in the bundle" for name in [*wrong, *sorted(strange)]]
+        self._add("contents", layout.MANIFEST, problems, "states what the bundle holds")
 
     def _add(self, name: str, subject: str, problems: list[str], detail: str = "") -> None:
         self.checks.append(Check(name, subject, not problems, "; ".join(problems) or detail))

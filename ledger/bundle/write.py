@@ -165,7 +165,8 @@ Proven: every entry stands in the log at its index; who signed it, under a key t
 that no value or document was altered since; that no statement about an agreement is missing between
 the first and the last one included here (their counters have no gap).
 
-Not proven: that a statement was true; when it was made, beyond what its signer says; that entries
-which this archive leaves out do not exist; that other readers of the log are shown the same log
+Not proven: what manifest.json says this archive is about; that a statement was true; when it was
+made, beyond what its signer says; that entries which this archive leaves out do not exist; that
+other readers of the log are shown the same log
 (compare the checkpoint with theirs: python -m ledger consistency OLD NEW).
 """
