@@ -10,6 +10,8 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from exchange.database import Base, UTCDateTime
 
+# A version has a column named `bytes`, which would hide the type inside its class.
+Octets = bytes
 _NUMBER = BigInteger().with_variant(Integer, "sqlite")
 
 
@@ -69,7 +71,7 @@ class DatasetVersion(Base):
     parts: Mapped[int] = mapped_column(default=1)
     uploaded_by: Mapped[str] = mapped_column(String(64), default="")
     job_id: Mapped[str | None] = mapped_column(String(64))
-    wrapped_key: Mapped[bytes | None] = mapped_column(LargeBinary)
+    wrapped_key: Mapped[Octets | None] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     ready_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     published_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
