@@ -62,7 +62,7 @@ class DatasetVersion(Base):
     bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     schema: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
     # The Arrow schema in its IPC form, since plans are checked against exact types.
-    arrow_schema: Mapped[bytes | None] = mapped_column(LargeBinary)
+    arrow_schema: Mapped[Octets | None] = mapped_column(LargeBinary)
     findings: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
     warnings: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
     # How the sources are read: delimiter, encoding and the types that the owner corrected.
