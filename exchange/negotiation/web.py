@@ -91,6 +91,7 @@ def create(offer: str) -> Any:
         provider=participants.names(reading(), {wanted.participant_id})[wanted.participant_id],
         template=template,
         templates=templates.TEMPLATES,
+        template_url=lambda name: url_for("negotiation.create", offer=offer, template=name, _anchor="terms"),
         sentences=words.of_policy(wanted.policy, _language()),
         plan=words.of_plan(wanted.plan, _language()),
     )
@@ -139,6 +140,9 @@ def counter(negotiation: str) -> Any:
         problem=problem,
         template=template,
         templates=templates.TEMPLATES,
+        template_url=lambda name: url_for(
+            "negotiation.counter", negotiation=negotiation, template=name, _anchor="terms"
+        ),
         **_shown(row),
     )
 

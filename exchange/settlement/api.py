@@ -11,7 +11,7 @@ from exchange.access import Permission
 from exchange.errors import NotFoundError
 from exchange.settlement import queries, schemas
 from exchange.settlement.models import Posting
-from exchange.web import answer, current_actor, reading, requires, run
+from exchange.web import answer, check, current_actor, reading, requires, run
 
 blueprint = Blueprint("accounts_api", __name__, description="Pay: accounts, escrow, the double-entry book.")
 
@@ -35,11 +35,18 @@ def describe(posting: Posting) -> dict[str, Any]:
     }
 
 
+def check_may_read() -> None:
+    """Raise unless the actor reads its firm's accounts, or the exchange's own as the one who books them."""
+    if not current_actor().may(Permission.TOP_UP):
+        check(Permission.SETTLEMENT_READ)
+
+
 @blueprint.get("/accounts")
 @blueprint.response(200, schemas.AccountsSchema)
-@requires(Permission.SETTLEMENT_READ)
+@requires(Permission.ACCOUNT)
 def index() -> dict[str, Any]:
     """List the firm's accounts and what it can spend."""
+    check_may_read()
     actor = current_actor()
     return {
         "items": queries.accounts(reading(), actor),
@@ -50,18 +57,20 @@ def index() -> dict[str, Any]:
 
 @blueprint.get("/accounts/<account>")
 @blueprint.response(200, schemas.AccountSchema)
-@requires(Permission.SETTLEMENT_READ)
+@requires(Permission.ACCOUNT)
 def show(account: str) -> Any:
     """Give one account with its balance."""
+    check_may_read()
     return queries.account(reading(), current_actor(), account)
 
 
 @blueprint.get("/accounts/journal")
 @blueprint.arguments(schemas.JournalQuerySchema, location="query")
 @blueprint.response(200, schemas.JournalSchema)
-@requires(Permission.SETTLEMENT_READ)
+@requires(Permission.ACCOUNT)
 def journal(query: dict[str, Any]) -> dict[str, Any]:
     """List the postings on the firm's accounts, newest first."""
+    check_may_read()
     page = queries.journal(
         reading(), current_actor(), account_id=query["account"], cursor=query["cursor"], limit=query["limit"]
     )
@@ -70,9 +79,10 @@ def journal(query: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.get("/accounts/journal.csv")
 @blueprint.response(200, {"type": "string"}, content_type="text/csv")
-@requires(Permission.SETTLEMENT_READ)
+@requires(Permission.ACCOUNT)
 def journal_csv() -> Response:
     """Give the firm's whole journal as CSV, oldest first."""
+    check_may_read()
     return csv_answer()
 
 
@@ -107,6 +117,14 @@ def fund(agreement: str) -> Any:
 def refund(given: dict[str, Any], agreement: str) -> Any:
     """Give the consumer its money back and end the agreement (provider)."""
     return answer(run("settlement.refund", agreement=agreement, reason=given["reason"]))
+
+
+@blueprint.post("/agreements/<agreement>/reclaim")
+@blueprint.response(200, schemas.RefundSchema)
+@requires(Permission.SETTLEMENT_PAY)
+def reclaim(agreement: str) -> Any:
+    """Take the money of an undelivered agreement back and end the agreement (consumer)."""
+    return answer(run("settlement.reclaim", agreement=agreement))
 
 
 @blueprint.get("/agreements/<agreement>/escrow")

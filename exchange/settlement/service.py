@@ -1,8 +1,6 @@
 """Pay: top up, fund an agreement, release its escrow on acceptance, refund it when undelivered. Each exactly once.
 
-Money moves only between accounts of the book; the bank stands outside behind the clearing account. What settles an
-escrow is one conditional UPDATE of its row, so two steps at once cannot both pay, and the journal's unique key is the
-second lock on the same door.
+Money moves only between accounts of the book; the bank stands outside behind the clearing account.
 """
 
 from __future__ import annotations
@@ -10,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from exchange.access import Permission
 from exchange.audit.service import record, timestamp
@@ -18,13 +16,25 @@ from exchange.catalog import service as catalog
 from exchange.catalog.models import Dataset
 from exchange.errors import ConflictError, InvalidInputError, NotFoundError
 from exchange.negotiation import service as negotiations
-from exchange.negotiation.agreements import price_fen
 from exchange.negotiation.models import AgreementRecord
 from exchange.participants.models import Participant
+from exchange.settlement import escrow
 from exchange.settlement.book import CURRENCY, Leg, book, open_account, yuan
-from exchange.settlement.fees import fee_fen
-from exchange.settlement.models import AVAILABLE, CLEARING, ESCROW, FEE, Escrow, JournalEntry
+from exchange.settlement.escrow import delivered, refund, release
+from exchange.settlement.models import AVAILABLE, CLEARING, Escrow, JournalEntry
 from exchange.steps import EXCHANGE, Step, operation
+
+__all__ = [
+    "delivered",
+    "fund",
+    "reclaim",
+    "refund",
+    "refund_by_provider",
+    "refund_due",
+    "release",
+    "release_due",
+    "top_up",
+]
 
 LARGEST_TOP_UP_FEN = 10**12
 _BATCH = 100
@@ -101,86 +111,16 @@ def fund(step: Step, *, agreement: str) -> dict[str, Any]:
         )
     _require_fundable(step, signed)
     catalog.deliverable(step.services, step.session, catalog.get_version(step.session, signed.version_id))
-    amount = price_fen(signed)
-    hold = Escrow(
-        id=step.new_id(),
-        agreement_id=signed.id,
-        consumer_id=signed.consumer_id,
-        provider_id=signed.provider_id,
-        amount_fen=amount,
-        currency=CURRENCY,
-        state="held",
-        held_at=step.now,
-    )
-    step.session.add(hold)
-    step.session.flush()
-    legs = []
-    if amount:
-        available = open_account(step, signed.consumer_id, AVAILABLE)
-        legs = [Leg(available, -amount), Leg(open_account(step, signed.consumer_id, ESCROW, signed.id), amount)]
-    _record_and_book(step, signed, hold, kind="hold", event="held", legs=legs)
+    held = escrow.hold(step, signed)
     negotiations.finalize(step, negotiation, signed)
     return {
         "agreement": signed.id,
         "state": signed.state,
         "negotiation": negotiation.id,
-        "escrow": hold.id,
-        "amount_fen": amount,
+        "escrow": held.id,
+        "amount_fen": held.amount_fen,
         "currency": CURRENCY,
     }
-
-
-def delivered(step: Step, agreement: AgreementRecord) -> None:
-    """Start the acceptance window of a held escrow at the first delivery; later deliveries do not move it."""
-    window = timedelta(days=step.services.settings.acceptance_window_days)
-    step.session.execute(
-        update(Escrow)
-        .where(Escrow.agreement_id == agreement.id, Escrow.state == "held", Escrow.release_due_at.is_(None))
-        .values(release_due_at=step.now + window)
-    )
-
-
-def release(step: Step, agreement: AgreementRecord, reason: str = "accepted") -> bool:
-    """Pay the escrow of `agreement` out to the provider, less the exchange's fee; statement escrow.released.
-
-    Returns True when this call paid, False when the escrow was settled before: an acknowledgement may come twice.
-    Raises NotFoundError where the agreement was never funded.
-    """
-    settled = _settle(step, agreement, "released", reason)
-    if settled is None:
-        return False
-    legs, fee = [], fee_fen(settled.amount_fen)
-    if settled.amount_fen:
-        legs = [
-            Leg(open_account(step, settled.consumer_id, ESCROW, agreement.id), -settled.amount_fen),
-            Leg(open_account(step, settled.provider_id, AVAILABLE), settled.amount_fen - fee),
-        ]
-        charged = open_account(step, EXCHANGE, FEE)
-        legs += [Leg(charged, fee)] if fee else []
-    _record_and_book(
-        step, agreement, settled, kind="release", event="released", legs=legs, fields={"reason": reason, "fee_fen": fee}
-    )
-    return True
-
-
-def refund(step: Step, agreement: AgreementRecord, reason: str) -> bool:
-    """Give the escrow of an undelivered `agreement` back to the consumer and end the agreement; escrow.refunded.
-
-    Returns True when this call paid, False when the escrow was settled before. Raises NotFoundError where the
-    agreement was never funded.
-    """
-    settled = _settle(step, agreement, "refunded", reason)
-    if settled is None:
-        return False
-    legs = []
-    if settled.amount_fen:
-        legs = [
-            Leg(open_account(step, settled.consumer_id, ESCROW, agreement.id), -settled.amount_fen),
-            Leg(open_account(step, settled.consumer_id, AVAILABLE), settled.amount_fen),
-        ]
-    _record_and_book(step, agreement, settled, kind="refund", event="refunded", legs=legs, fields={"reason": reason})
-    negotiations.end_agreement(step, agreement)
-    return True
 
 
 @operation("settlement.refund", Permission.TRANSFER_CONTROL)
@@ -198,12 +138,47 @@ def refund_by_provider(step: Step, *, agreement: str, reason: str) -> dict[str, 
             code="other-side",
         )
     if not _is_funded(step, signed) or not refund(step, signed, reason):
-        raise ConflictError(
-            ("Nothing is held for this agreement.", "该协议没有托管中的款项。"),
-            ("See what was booked on the agreement's page.", "请在协议页面查看已入账的记录。"),
-            code="nothing-held",
-        )
+        raise _nothing_held()
     return {"agreement": signed.id, "state": signed.state, "escrow_state": "refunded"}
+
+
+@operation("settlement.reclaim", Permission.SETTLEMENT_PAY)
+def reclaim(step: Step, *, agreement: str) -> dict[str, Any]:
+    """Give the consumer its money back when nothing was delivered; the agreement ends.
+
+    Allowed as soon as the version cannot be delivered any more, else once the acceptance window has passed since the
+    money was held. Raises NotFoundError for strangers, ConflictError where it is too early or something was delivered.
+    """
+    signed, _ = negotiations.locked_agreement(step.session, step.actor.participant, agreement)
+    held = step.session.scalar(select(Escrow).where(Escrow.agreement_id == signed.id, Escrow.state == "held"))
+    if signed.consumer_id != step.actor.participant or held is None:
+        raise _nothing_held()
+    if held.release_due_at is not None:
+        raise ConflictError(
+            ("The data was delivered, so the money stays held.", "数据已交付，款项继续托管。"),
+            ("Acknowledge the delivery, or ask the provider for a refund.", "请确认交付，或联系提供方退款。"),
+            code="delivered",
+        )
+    free_from = held.held_at + timedelta(days=step.services.settings.acceptance_window_days)
+    if step.now < free_from and _is_deliverable(step, signed):
+        raise ConflictError(
+            (
+                f"The data can be delivered, so the money stays held until {timestamp(free_from)}.",
+                f"数据可以交付，款项将托管至 {timestamp(free_from)}。",
+            ),
+            ("Start the delivery, or ask the provider for a refund.", "请开始交付，或联系提供方退款。"),
+            code="too-early",
+        )
+    refund(step, signed, "never-delivered")
+    return {"agreement": signed.id, "state": signed.state, "escrow_state": "refunded"}
+
+
+def _is_deliverable(step: Step, agreement: AgreementRecord) -> bool:
+    try:
+        catalog.deliverable(step.services, step.session, catalog.get_version(step.session, agreement.version_id))
+    except ConflictError:
+        return False
+    return True
 
 
 @operation("settlement.release_due", None)
@@ -230,59 +205,6 @@ def _due(step: Step, condition: Any) -> list[AgreementRecord]:
         .limit(_BATCH)
     )
     return list(rows)
-
-
-def _settle(step: Step, agreement: AgreementRecord, state: str, reason: str) -> Escrow | None:
-    """Take the escrow from held to `state`, or return None where another step settled it; one of them wins."""
-    # Every step that settles takes the agreement first, so that two of them never wait for each other in a circle.
-    step.session.execute(select(AgreementRecord.id).where(AgreementRecord.id == agreement.id).with_for_update())
-    taken = step.session.execute(
-        update(Escrow)
-        .where(Escrow.agreement_id == agreement.id, Escrow.state == "held")
-        .values(state=state, settled_at=step.now, reason=reason[:500])
-        .returning(Escrow.id)
-        .execution_options(synchronize_session=False)
-    ).scalar_one_or_none()
-    row = step.session.scalar(
-        select(Escrow).where(Escrow.agreement_id == agreement.id).execution_options(populate_existing=True)
-    )
-    if row is None:
-        raise NotFoundError(("This agreement was never funded.", "该协议尚未付款。"))
-    return row if taken else None
-
-
-def _record_and_book(
-    step: Step,
-    agreement: AgreementRecord,
-    escrow: Escrow,
-    *,
-    kind: str,
-    event: str,
-    legs: list[Leg],
-    fields: dict[str, Any] | None = None,
-) -> None:
-    """Record the movement and book it; a free plan is recorded, and books nothing."""
-    entry_id = step.new_id()
-    statement = record(
-        step,
-        f"escrow.{event}",
-        {
-            "agreement_id": agreement.id,
-            "escrow": escrow.id,
-            "provider": escrow.provider_id,
-            "consumer": escrow.consumer_id,
-            "amount_fen": escrow.amount_fen,
-            "currency": escrow.currency,
-            "journal_entry": entry_id if legs else None,
-            "postings": [leg.to_json() for leg in legs],
-            **(fields or {}),
-        },
-        agreement=agreement.ledger_id,
-        subjects=[agreement.id, agreement.dataset_id, escrow.provider_id, escrow.consumer_id],
-    )
-    if legs:
-        key = f"{kind}/{agreement.id}"
-        book(step, kind, key, legs, entry_id=entry_id, statement=statement, agreement_id=agreement.id)
 
 
 def _require_fundable(step: Step, agreement: AgreementRecord) -> None:
@@ -318,6 +240,14 @@ def _require_fundable(step: Step, agreement: AgreementRecord) -> None:
 
 def _is_funded(step: Step, agreement: AgreementRecord) -> bool:
     return step.session.scalar(select(Escrow.id).where(Escrow.agreement_id == agreement.id)) is not None
+
+
+def _nothing_held() -> ConflictError:
+    return ConflictError(
+        ("Nothing is held for this agreement.", "该协议没有托管中的款项。"),
+        ("See what was booked on the agreement's page.", "请在协议页面查看已入账的记录。"),
+        code="nothing-held",
+    )
 
 
 def _require_amount(amount_fen: int) -> None:
