@@ -1,27 +1,21 @@
-"""Charts of the pages, drawn on the server: altair builds them, vl-convert renders them, the result is plain SVG.
+"""The pictures of the pages: quality radar, value waterfall and range, histogram of a column, growth of the ledger.
 
-A `Chart` goes straight into a page: it carries no script, no style attribute and no id that could clash, so it passes
-`default-src 'self'`, and its colours are classes of theme.css, so it follows light and dark. The colour
-attributes that stay beside the classes make the same SVG readable on white paper (PDF, download). Every
-function is pure: equal data and locale give an equal chart, which is rendered once and then kept by digest.
+Every function takes plain data and a locale (`zh…` or `en`) and returns an `exchange.svg.Chart`, which a template
+prints as it is. Equal arguments give an equal chart. A chart never stands alone: its `alt` says the same in words.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import threading
-import xml.etree.ElementTree as ET
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, Literal
 
 from babel.numbers import format_decimal
 
-FONT = '"Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", "Segoe UI", Arial, sans-serif'
+from exchange.svg import AMBER, AXIS, BLUE, INK, LINE, MUTED, SOFT, SURFACE, TEAL, Chart, draw
+
 # Six quality dimensions of GB/T 36344, clockwise from the top, with their names.
 DIMENSIONS: Mapping[str, tuple[str, str]] = {
     "normative": ("Normative", "规范性"),
@@ -31,46 +25,19 @@ DIMENSIONS: Mapping[str, tuple[str, str]] = {
     "timeliness": ("Timeliness", "时效性"),
     "accessibility": ("Accessibility", "可访问性"),
 }
-# Each colour stands for a class of theme.css; no two may be equal.
-INK, MUTED, LINE, AXIS, SURFACE = "#3f4e5a", "#586773", "#dbe2e8", "#8595a3", "#fefefe"
-BLUE, TEAL, AMBER, VIOLET, RED, SOFT = "#0f7596", "#16857a", "#b7791f", "#7a5cc4", "#c2413a", "#9ccbd9"
-_CLASSES = {
-    INK: "ch-ink", MUTED: "ch-muted", LINE: "ch-line", AXIS: "ch-axis", SURFACE: "ch-surface",
-    BLUE: "ch-1", TEAL: "ch-2", AMBER: "ch-3", VIOLET: "ch-4", RED: "ch-bad", SOFT: "ch-soft",
-}  # fmt: skip
-_TAGS = {"svg", "g", "path", "text", "tspan", "line", "rect", "circle", "defs", "clipPath"}
-_ATTRIBUTES = {
-    "d", "x", "y", "x1", "x2", "y1", "y2", "dx", "dy", "r", "cx", "cy", "rx", "ry", "width", "height", "viewBox", "transform", "fill", "stroke",
-    "stroke-width", "stroke-dasharray", "stroke-linecap", "stroke-linejoin", "stroke-miterlimit", "opacity", "fill-opacity", "stroke-opacity",
-    "font-family", "font-size", "font-weight", "text-anchor",
-}  # fmt: skip
-_KEPT = 256
-_cache: OrderedDict[str, str] = OrderedDict()
-_lock = threading.Lock()
-
-Kind = Literal["total", "delta"]
-
-
-@dataclass(frozen=True)
-class Chart:
-    """An SVG image with the sentence that says what it shows; `digest` names its content."""
-
-    svg: str
-    alt: str
-    digest: str
-
-    def __html__(self) -> str:
-        """Let a template print the chart as it is."""
-        return self.svg
+_WIDTH = 360
+_ROW = 44
+_FONT_SIZE = 12.5
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Step:
-    """One bar of a waterfall: a total from zero, or a change to the running sum, in fen."""
+    """One bar of a waterfall: a total counted from zero, or a change of the running sum, in fen."""
 
     label: str
     amount_fen: int
-    kind: Kind = "delta"
+    kind: Literal["total", "delta"] = "delta"
 
 
 @dataclass(frozen=True)
@@ -88,182 +55,128 @@ def quality_radar(scores: Mapping[str, float | None], locale: str) -> Chart:
 
     A dimension that is missing or None was not assessed: its spoke is dashed and the outline has a gap there.
     """
-    names = [_pick(pair, locale) for pair in DIMENSIONS.values()]
     values = [scores.get(key) for key in DIMENSIONS]
+    names = [_pick(pair, locale) for pair in DIMENSIONS.values()]
     missing = _pick(("not assessed", "未评估"), locale)
-    captions = [missing if value is None else _percent(value) for value in values]
-    alt = _listing(zip(names, captions, strict=True), locale)
-
-    def point(index: int, radius: float) -> dict[str, float]:
-        angle = math.pi / 2 - index * math.tau / len(names)
-        return {"x": round(radius * math.cos(angle), 4), "y": round(radius * math.sin(angle), 4)}
-
-    rings = [{**point(i % 6, level), "order": i, "ring": level} for level in (0.25, 0.5, 0.75, 1.0) for i in range(7)]
-    spokes = [{**point(i, 1), "x0": 0, "y0": 0, "open": value is None} for i, value in enumerate(values)]
-    wedges, edges = [], []
-    for i, value in enumerate(values):
-        following = values[(i + 1) % 6]
-        if value is None or following is None:
-            continue
-        ends = [point(i, _clip(value)), point((i + 1) % 6, _clip(following))]
-        wedges += [{**end, "order": n, "part": i} for n, end in enumerate([{"x": 0, "y": 0}, *ends])]
-        edges += [{**end, "order": n, "part": i} for n, end in enumerate(ends)]
-    dots = [point(i, _clip(value)) for i, value in enumerate(values) if value is not None]
+    captions = [missing if value is None else f"{float(value) * 100:.1f}%" for value in values]
+    outline = _outline(values)
     labels = [
-        {**point(i, 1.14), "name": name, "caption": caption, "side": round(math.cos(math.pi / 2 - i * math.tau / 6), 2)}
-        for i, (name, caption) in enumerate(zip(names, captions, strict=True))
+        {**_point(index, 1.14), "name": name, "caption": caption}
+        for index, (name, caption) in enumerate(zip(names, captions, strict=True))
     ]
 
-    def build(alt_: Any) -> Any:
-        across, up = alt_.Scale(domain=[-1.75, 1.75]), alt_.Scale(domain=[-1.32, 1.32])
-        x, y = alt_.X("x:Q", axis=None, scale=across), alt_.Y("y:Q", axis=None, scale=up)
-        hub = {
-            "x": alt_.X("x0:Q", axis=None, scale=across),
-            "y": alt_.Y("y0:Q", axis=None, scale=up),
-            "x2": "x:Q",
-            "y2": "y:Q",
-        }
-        layer = _layer(alt_)
+    def build(altair: Any) -> Any:
+        scales = altair.Scale(domain=[-1.72, 1.72]), altair.Scale(domain=[-1.32, 1.32])
+        x, y = (altair.X("x:Q", axis=None, scale=scales[0]), altair.Y("y:Q", axis=None, scale=scales[1]))
+        at = {"x": x, "y": y}
+        path = {**at, "order": "order:Q", "detail": "part:N"}
+        wedge = [row for row in outline if row["filled"]]
+        edge = [row for row in outline if row["order"]]
+        dots = [_point(i, value) for i, value in enumerate(values) if value is not None]
         parts = [
-            layer(rings).mark_line(color=LINE, strokeWidth=1).encode(x=x, y=y, order="order:Q", detail="ring:N"),
-            layer([s for s in spokes if not s["open"]]).mark_rule(color=LINE).encode(**hub),
-            layer([s for s in spokes if s["open"]]).mark_rule(color=AXIS, strokeDash=[3, 4]).encode(**hub),
-            layer(wedges)
-            .mark_line(filled=True, fill=BLUE, fillOpacity=0.16, strokeWidth=0)
-            .encode(x=x, y=y, order="order:Q", detail="part:N"),
-            layer(edges)
-            .mark_line(color=BLUE, strokeWidth=2, strokeCap="round")
-            .encode(x=x, y=y, order="order:Q", detail="part:N"),
-            _dot(layer(dots), 52).encode(x=x, y=y),
+            *_web(altair, values, path),
+            _rows(altair, wedge).mark_line(filled=True, fill=BLUE, fillOpacity=0.16, strokeWidth=0).encode(**path),
+            _rows(altair, edge).mark_line(color=BLUE, strokeWidth=2, strokeCap="round").encode(**path),
+            _dot(_rows(altair, dots), 52).encode(**at),
         ]
-        for align, chosen in (("center", 0), ("left", 1), ("right", -1)):
-            rows = [row for row in labels if (row["side"] > 0.1) - (row["side"] < -0.1) == chosen]
-            text = layer(rows)
-            parts.append(
-                text.mark_text(align=align, color=INK, fontSize=12.5, fontWeight=600, dy=-7).encode(
-                    x=x, y=y, text="name:N"
-                )
-            )
-            parts.append(text.mark_text(align=align, color=MUTED, fontSize=12, dy=8).encode(x=x, y=y, text="caption:N"))
-        return alt_.layer(*parts).properties(width=400, height=300)
+        for align, side in (("center", 0), ("left", 1), ("right", -1)):
+            text = _rows(altair, [row for row in labels if (row["x"] > 0.1) - (row["x"] < -0.1) == side])
+            name = text.mark_text(align=align, color=INK, fontSize=_FONT_SIZE, fontWeight=600, dy=-7)
+            caption = text.mark_text(align=align, color=MUTED, fontSize=12, dy=8)
+            parts += [name.encode(**at, text="name:N"), caption.encode(**at, text="caption:N")]
+        return altair.layer(*parts).properties(width=_WIDTH, height=276)
 
-    return _chart(build, alt, ("radar", values, locale))
+    return draw(build, _listing(zip(names, captions, strict=True), locale), ("radar", values, locale))
 
 
 def value_waterfall(steps: Sequence[Step], locale: str) -> Chart:
     """Return the steps from cost to value as bars below one another, each from where the last one ended."""
-    unit, divisor = _unit((abs(step.amount_fen) for step in steps), locale)
-    rows, running, row_height = [], 0, 44
+    unit, divisor = _unit((step.amount_fen for step in steps), locale)
+    rows: list[Row] = []
+    running = 0
     for index, step in enumerate(steps):
         start = 0 if step.kind == "total" else running
         running = start + step.amount_fen
         sign = "" if step.kind == "total" else "+" if step.amount_fen >= 0 else "−"
+        colour = BLUE if step.kind == "total" else TEAL if step.amount_fen >= 0 else AMBER
         rows.append({
-            "top": index * row_height, "label": step.label, "start": start / divisor, "end": running / divisor,
-            "text": f"{sign}{_amount(abs(step.amount_fen) / divisor)}",
-            "colour": BLUE if step.kind == "total" else TEAL if step.amount_fen >= 0 else RED,
+            "label": step.label, "start": start / divisor, "end": running / divisor, "colour": colour,
+            "text": sign + _amount(abs(step.amount_fen) / divisor), **_tracks(index),
         })  # fmt: skip
     alt = _listing(((row["label"], f"{row['text']} {unit}") for row in rows), locale)
-    lows = [min(row["start"], row["end"]) for row in rows]
-    highs = [max(row["start"], row["end"]) for row in rows]
-    domain = [min([0.0, *lows]), max([0.0, *highs]) or 1.0]
+    low = min((min(row["start"], row["end"], 0) for row in rows), default=0)
+    high = max((max(row["start"], row["end"]) for row in rows), default=0) or 1
+    # The figures stand in a column of their own, right of the longest bar.
+    right = high + (high - low) * 0.2
 
-    def build(alt_: Any) -> Any:
-        height = row_height * max(len(rows), 1)
-        across, down = alt_.Scale(domain=domain, nice=False), alt_.Scale(domain=[height, 0], nice=False)
-        layer = _layer(alt_)
+    def build(altair: Any) -> Any:
+        x, y = _axes(altair, (low, right), len(rows))
+        fill = altair.Fill("colour:N", scale=None)
+        return altair.layer(
+            _rows(altair, rows[:-1]).mark_rule(color=LINE).encode(x=x("end"), y=y("foot"), y2="next:Q"),
+            _rows(altair, rows)
+            .mark_rect(cornerRadius=2)
+            .encode(x=x("start"), x2="end:Q", y=y("bar"), y2="foot:Q", fill=fill),
+            *_captions(altair, rows, (low, right), x, y),
+        ).properties(width=_WIDTH, height=_height(rows), title=unit)
 
-        def x(field: str) -> Any:
-            return alt_.X(f"{field}:Q", scale=across, axis=None)
-
-        def y(field: str) -> Any:
-            return alt_.Y(f"{field}:Q", scale=down, axis=None)
-
-        at = [
-            {**row, "bar": row["top"] + 24, "foot": row["top"] + 36, "next": row["top"] + row_height + 24}
-            for row in rows
-        ]
-        edge = [{**row, "x": domain[0], "right": domain[1], "base": row["top"] + 12} for row in at]
-        fill = alt_.Fill("colour:N", scale=None)
-        return alt_.layer(
-            layer(at[:-1]).mark_rule(color=AXIS, strokeDash=[2, 2]).encode(x=x("end"), y=y("foot"), y2="next:Q"),
-            layer(at).mark_rect(cornerRadius=2).encode(x=x("start"), x2="end:Q", y=y("bar"), y2="foot:Q", fill=fill),
-            _text(layer(edge), "left").encode(x=x("x"), y=y("base"), text="label:N"),
-            _text(layer(edge), "right", 600).encode(x=x("right"), y=y("base"), text="text:N"),
-        ).properties(width=440, height=height, title=unit)
-
-    return _chart(build, alt, ("waterfall", [(s.label, s.amount_fen, s.kind) for s in steps], locale))
+    content = [(step.label, step.amount_fen, step.kind) for step in steps]
+    return draw(build, alt, ("waterfall", content, locale))
 
 
 def value_range(intervals: Sequence[Interval], locale: str) -> Chart:
     """Return each approach's low, point and high value on one common scale."""
     unit, divisor = _unit((item.high_fen for item in intervals), locale)
-    row_height = 44
-    rows = [
-        {
-            "label": item.label, "low": item.low_fen / divisor, "value": item.value_fen / divisor, "high": item.high_fen / divisor,
-            "text": f"{_amount(item.value_fen / divisor)}  ({_amount(item.low_fen / divisor)} – {_amount(item.high_fen / divisor)})",
-            "y": index * row_height + 29, "base": index * row_height + 11,
-        }
-        for index, item in enumerate(intervals)
-    ]  # fmt: skip
+    rows: list[Row] = []
+    for index, item in enumerate(intervals):
+        low, value, high = (fen / divisor for fen in (item.low_fen, item.value_fen, item.high_fen))
+        text = f"{_amount(value)} ({_amount(low)} – {_amount(high)})"
+        rows.append({"label": item.label, "low": low, "value": value, "high": high, "text": text, **_tracks(index)})
     alt = _listing(((row["label"], f"{row['text']} {unit}") for row in rows), locale)
-    low = min((row["low"] for row in rows), default=0)
-    high = max((row["high"] for row in rows), default=1)
-    # The scale starts near the data, since the width of the range is the message, and the axis says so.
-    margin = (high - low) * 0.12 or abs(high) * 0.1 or 1
-    domain = [max(0, low - margin) if low >= 0 else low - margin, high + margin]
+    least = min((row["low"] for row in rows), default=0)
+    most = max((row["high"] for row in rows), default=1)
+    # The scale starts near the data, since the width of a range is the message; the axis carries the figures.
+    margin = (most - least) * 0.12 or abs(most) * 0.1 or 1
+    domain = (max(0, least - margin) if least >= 0 else least - margin, most + margin)
 
-    def build(alt_: Any) -> Any:
-        height = row_height * max(len(rows), 1)
-        axis = alt_.Axis(tickCount=5, title=None, format=",", grid=True, domain=False, ticks=False)
-        across, down = alt_.Scale(domain=domain, nice=False), alt_.Scale(domain=[height, 0], nice=False)
-        layer = _layer(alt_)
+    def build(altair: Any) -> Any:
+        axis = altair.Axis(tickCount=5, title=None, format=",.2~f", grid=True, domain=False, ticks=False)
+        x, y = _axes(altair, domain, len(rows), axis)
+        bar = _rows(altair, rows).mark_rule(color=SOFT, strokeWidth=9, strokeCap="round")
+        return altair.layer(
+            bar.encode(x=x("low"), x2="high:Q", y=y("middle")),
+            _dot(_rows(altair, rows), 130).encode(x=x("value"), y=y("middle")),
+            *_captions(altair, rows, domain, x, y),
+        ).properties(width=_WIDTH, height=_height(rows), title=unit)
 
-        def x(field: str) -> Any:
-            return alt_.X(f"{field}:Q", scale=across, axis=axis)
-
-        def y(field: str) -> Any:
-            return alt_.Y(f"{field}:Q", scale=down, axis=None)
-
-        ends = [{**row, "left": domain[0], "right": domain[1]} for row in rows]
-        return alt_.layer(
-            layer(rows)
-            .mark_rule(color=SOFT, strokeWidth=9, strokeCap="round")
-            .encode(x=x("low"), x2="high:Q", y=y("y")),
-            _dot(layer(rows), 130).encode(x=x("value"), y=y("y")),
-            _text(layer(ends), "left").encode(x=x("left"), y=y("base"), text="label:N"),
-            _text(layer(ends), "right", 600).encode(x=x("right"), y=y("base"), text="text:N"),
-        ).properties(width=440, height=height, title=unit)
-
-    return _chart(build, alt, ("range", [(i.label, i.low_fen, i.value_fen, i.high_fen) for i in intervals], locale))
+    content = [(item.label, item.low_fen, item.value_fen, item.high_fen) for item in intervals]
+    return draw(build, alt, ("range", content, locale))
 
 
 def column_histogram(column: str, bins: Sequence[tuple[float, float, int]], locale: str) -> Chart:
     """Return the distribution of a numeric column; `bins` are (low, high, rows), ascending."""
-    rows = [{"low": low, "high": high, "rows": count} for low, high, count in bins]
+    rows = [{"low": float(low), "high": float(high), "rows": count, "floor": 0} for low, high, count in bins]
     total = sum(count for _, _, count in bins)
-    alt = _pick(
-        (
-            f"Distribution of {column}: {total:,} values in {len(rows)} bins",
-            f"{column} 的分布：{len(rows)} 个区间，共 {total:,} 个值",
-        ),
-        locale,
-    )
+    english = f"Distribution of {column}: {total:,} values in {len(rows)} bins"
+    alt = _pick((english, f"{column} 的分布：{len(rows)} 个区间，共 {total:,} 个值"), locale)
 
-    def build(alt_: Any) -> Any:
+    def build(altair: Any) -> Any:
+        x_axis = altair.Axis(grid=False, tickCount=6)
+        y_axis = altair.Axis(tickCount=4, domain=False, ticks=False, format=_count_format(rows, "rows"))
+        scale = altair.Scale(nice=False, zero=False)
         return (
-            _layer(alt_)(rows)
+            _rows(altair, rows)
             .mark_bar(fill=BLUE, stroke=SURFACE, strokeWidth=1, cornerRadiusTopLeft=1.5, cornerRadiusTopRight=1.5)
             .encode(
-                x=alt_.X("low:Q", title=column, scale=alt_.Scale(nice=False, zero=False), axis=alt_.Axis(grid=False, tickCount=6)),
+                x=altair.X("low:Q", title=column, scale=scale, axis=x_axis),
                 x2="high:Q",
-                y=alt_.Y("rows:Q", title=_pick(("rows", "行数"), locale), axis=alt_.Axis(tickCount=4, domain=False, ticks=False, format=_count_format(rows, "rows"))),
+                y2="floor:Q",
+                y=altair.Y("rows:Q", title=_pick(("rows", "行数"), locale), axis=y_axis),
             )
-            .properties(width=400, height=150)
-        )  # fmt: skip
+            .properties(width=_WIDTH, height=150)
+        )
 
-    return _chart(build, alt, ("histogram", column, list(bins), locale))
+    return draw(build, alt, ("histogram", column, rows, locale))
 
 
 def ledger_growth(points: Sequence[tuple[datetime, int]], locale: str, offset_hours: int = 8) -> Chart:
@@ -275,93 +188,93 @@ def ledger_growth(points: Sequence[tuple[datetime, int]], locale: str, offset_ho
     size = points[-1][1] if points else 0
     alt = _pick((f"The ledger has grown to {size:,} entries", f"账本已增长到 {size:,} 条记录"), locale)
 
-    def build(alt_: Any) -> Any:
-        chart = _layer(alt_)(rows).encode(
-            x=alt_.X("at:T", title=None, axis=alt_.Axis(format=form, grid=False, tickCount=6, labelFlush=True)),
-            y=alt_.Y("size:Q", title=_pick(("entries", "条记录"), locale), axis=alt_.Axis(tickCount=4, domain=False, ticks=False, format=_count_format(rows, "size"))),
-        )  # fmt: skip
-        return alt_.layer(
+    def build(altair: Any) -> Any:
+        x_axis = altair.Axis(format=form, grid=False, tickCount=6, labelFlush=True)
+        y_axis = altair.Axis(tickCount=4, domain=False, ticks=False, format=_count_format(rows, "size"))
+        chart = _rows(altair, rows).encode(
+            x=altair.X("at:T", title=None, axis=x_axis),
+            y=altair.Y("size:Q", title=_pick(("entries", "条记录"), locale), axis=y_axis),
+        )
+        return altair.layer(
             chart.mark_area(interpolate="step-after", fill=BLUE, fillOpacity=0.14),
             chart.mark_line(interpolate="step-after", color=BLUE, strokeWidth=1.75),
-        ).properties(width=520, height=130)
+        ).properties(width=460, height=130)
 
-    return _chart(build, alt, ("growth", rows, locale))
-
-
-def _chart(build: Callable[[Any], Any], alt: str, content: Any) -> Chart:
-    """Return the chart of `content`, rendering it only when it is not kept yet."""
-    key = hashlib.sha256(json.dumps([content, alt], ensure_ascii=True, default=str).encode()).hexdigest()
-    with _lock:
-        svg = _cache.get(key)
-        if svg is not None:
-            _cache.move_to_end(key)
-    if svg is None:
-        svg = _clean(_render(build), alt)
-        with _lock:
-            _cache[key] = svg
-            while len(_cache) > _KEPT:
-                _cache.popitem(last=False)
-    return Chart(svg, alt, key)
+    return draw(build, alt, ("growth", rows, locale), wide=True)
 
 
-def _render(build: Callable[[Any], Any]) -> str:
-    # Both packages are heavy; a process that draws no chart never loads them.
-    import altair
-    import vl_convert
+def _point(index: int, radius: float) -> Row:
+    """Return a place on the spoke `index`, clockwise from the top; the radius is kept within the web."""
+    angle = math.pi / 2 - index * math.tau / len(DIMENSIONS)
+    length = max(0.0, min(1.2, float(radius)))
+    return {"x": round(length * math.cos(angle), 4), "y": round(length * math.sin(angle), 4)}
 
-    label = {
-        "labelColor": MUTED,
-        "titleColor": MUTED,
-        "labelFontSize": 11.5,
-        "titleFontSize": 11.5,
-        "titleFontWeight": "normal",
-    }
-    chart = (
-        build(altair)
-        .configure(background="transparent", font=FONT, padding=6)
-        .configure_view(strokeWidth=0)
-        .configure_axis(**label, gridColor=LINE, domainColor=AXIS, tickColor=AXIS)
-        .configure_title(color=MUTED, fontSize=11.5, fontWeight="normal", anchor="end", offset=6)
+
+def _outline(values: Sequence[float | None]) -> list[Row]:
+    """Return a triangle with the hub for every two neighbours that were both assessed; order 0 is the hub."""
+    rows: list[Row] = []
+    for part, value in enumerate(values):
+        following = (part + 1) % len(values)
+        other = values[following]
+        if value is not None and other is not None:
+            corners = [{"x": 0, "y": 0}, _point(part, value), _point(following, other)]
+            rows += [{**corner, "order": order, "part": part, "filled": True} for order, corner in enumerate(corners)]
+    return rows
+
+
+def _web(altair: Any, values: Sequence[float | None], path: Mapping[str, Any]) -> list[Any]:
+    """Return the rings at each quarter and the spokes, those of dimensions not assessed dashed."""
+    count = len(values)
+    rings = [
+        {**_point(index % count, level), "order": index, "part": level}
+        for level in (0.25, 0.5, 0.75, 1.0)
+        for index in range(count + 1)
+    ]
+    layers = [_rows(altair, rings).mark_line(color=LINE, strokeWidth=1).encode(**path)]
+    for is_open, style in ((False, {"color": LINE}), (True, {"color": AXIS, "strokeDash": [3, 4]})):
+        spokes = [
+            {**end, "order": order, "part": index}
+            for index, value in enumerate(values)
+            if (value is None) == is_open
+            for order, end in enumerate(({"x": 0, "y": 0}, _point(index, 1)))
+        ]
+        layers.append(_rows(altair, spokes).mark_line(strokeWidth=1, **style).encode(**path))
+    return layers
+
+
+def _tracks(index: int) -> Row:
+    """Return the heights within row `index`: caption, bar from `bar` to `foot`, and the next row's bar."""
+    top = index * _ROW
+    return {"caption": top + 12, "bar": top + 24, "middle": top + 30, "foot": top + 36, "next": top + _ROW + 24}
+
+
+def _height(rows: Sequence[Row]) -> int:
+    return _ROW * max(len(rows), 1)
+
+
+def _axes(altair: Any, domain: Sequence[float], rows: int, axis: Any = None) -> tuple[Any, Any]:
+    """Return two functions that place a field across (on `domain`) and down (in pixels)."""
+    across = altair.Scale(domain=list(domain), nice=False)
+    down = altair.Scale(domain=[_ROW * max(rows, 1), 0], nice=False)
+    return (
+        lambda field: altair.X(f"{field}:Q", scale=across, axis=axis),
+        lambda field: altair.Y(f"{field}:Q", scale=down, axis=None),
     )
-    return str(vl_convert.vegalite_to_svg(chart.to_dict()))
 
 
-def _clean(svg: str, alt: str) -> str:
-    """Return the renderer's SVG with nothing but shapes and text, its colours also named as classes."""
-    # The text comes from the renderer in this process, with the data already escaped.
-    root = ET.fromstring(svg)  # noqa: S314
-    _strip(root)
-    root.attrib.update({"xmlns": "http://www.w3.org/2000/svg", "role": "img", "aria-label": alt})
-    return ET.tostring(root, encoding="unicode")
+def _captions(altair: Any, rows: Sequence[Row], ends: Sequence[float], x: Any, y: Any) -> list[Any]:
+    """Return the label of every row at the left end and its figure at the right end."""
+    placed = _rows(altair, [{**row, "left": ends[0], "right": ends[1]} for row in rows])
+    layers = []
+    for align, field, weight, limit in (("left", "label", 400, 250), ("right", "text", 600, 180)):
+        font = {"fontSize": _FONT_SIZE, "fontWeight": weight, "limit": limit}
+        mark = placed.mark_text(align=align, baseline="middle", color=INK, **font)
+        layers.append(mark.encode(x=x(align), y=y("caption"), text=f"{field}:N"))
+    return layers
 
 
-def _strip(element: ET.Element) -> None:
-    element.tag = element.tag.rpartition("}")[2]
-    classes = []
-    for name, value in list(element.attrib.items()):
-        if name not in _ATTRIBUTES or value.startswith("url("):
-            del element.attrib[name]
-        elif name in ("fill", "stroke") and value in _CLASSES:
-            classes.append(_CLASSES[value] + ("-s" if name == "stroke" and value not in (LINE, AXIS) else ""))
-    if classes:
-        element.set("class", " ".join(classes))
-    for child in list(element):
-        if (
-            child.tag.rpartition("}")[2] not in _TAGS
-            or child.get("display") == "none"
-            or child.get("d") in ("", "M0,0h0v0h0Z")
-        ):
-            element.remove(child)
-            continue
-        _strip(child)
-
-
-def _layer(altair: Any) -> Callable[[list[dict[str, Any]]], Any]:
-    return lambda rows: altair.Chart(altair.Data(values=rows))
-
-
-def _text(layer: Any, align: str, weight: int = 400) -> Any:
-    return layer.mark_text(align=align, baseline="middle", color=INK, fontSize=12.5, fontWeight=weight)
+def _rows(altair: Any, rows: Sequence[Row]) -> Any:
+    return altair.Chart(altair.Data(values=list(rows)))
 
 
 def _dot(layer: Any, size: int) -> Any:
@@ -372,36 +285,25 @@ def _pick(pair: tuple[str, str], locale: str) -> str:
     return pair[1 if locale.startswith("zh") else 0]
 
 
-def _clip(value: float) -> float:
-    return max(0.0, min(1.0, float(value)))
-
-
-def _percent(value: float) -> str:
-    return f"{float(value) * 100:.1f}%"
-
-
 def _amount(value: float) -> str:
     return str(format_decimal(value, format="#,##0.##" if abs(value) < 1000 else "#,##0", locale="en"))
 
 
-def _unit(amounts_fen: Any, locale: str) -> tuple[str, float]:
+def _unit(amounts_fen: Iterable[int], locale: str) -> tuple[str, float]:
     """Return the unit that suits the largest amount, and how many fen it has."""
-    largest = max(amounts_fen, default=0) / 100
-    if locale.startswith("zh"):
-        steps = ((1e8, "亿元"), (1e4, "万元"), (1, "元"))
-    else:
-        steps = ((1e6, "million CNY"), (1e3, "thousand CNY"), (1, "CNY"))
-    for size, name in steps:
-        if largest >= size:
+    largest = max((abs(fen) for fen in amounts_fen), default=0) / 100
+    chinese, english = ((1e8, "亿元"), (1e4, "万元")), ((1e6, "million CNY"), (1e3, "thousand CNY"))
+    for size, name in chinese if locale.startswith("zh") else english:
+        # Ten of a unit at least, so that two decimals still tell neighbours apart.
+        if largest >= 10 * size:
             return name, size * 100
-    return steps[-1][1], 100
+    return _pick(("CNY", "元"), locale), 100
 
 
-def _count_format(rows: Sequence[Mapping[str, Any]], field: str) -> str:
+def _count_format(rows: Sequence[Row], field: str) -> str:
     return "~s" if max((row[field] for row in rows), default=0) >= 1_000_000 else ",d"
 
 
-def _listing(pairs: Any, locale: str) -> str:
-    colon, comma = _pick((": ", ", "), locale), _pick((", ", "，"), locale)
-    colon = "：" if locale.startswith("zh") else colon
+def _listing(pairs: Iterable[tuple[str, str]], locale: str) -> str:
+    colon, comma = _pick((": ", "："), locale), _pick((", ", "，"), locale)
     return comma.join(f"{name}{colon}{value}" for name, value in pairs)
