@@ -85,13 +85,15 @@ def make_engine(url: str) -> Engine:
             },
             pool_size=20,
             max_overflow=20,
+            hide_parameters=True,
         )
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
+    # Parameters stay out of messages and logs: they may be personal or secret.
     if url.startswith("postgresql://"):
         url = "postgresql+psycopg://" + url.removeprefix("postgresql://")
-    return create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True, isolation_level="READ COMMITTED")
+    return create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True, hide_parameters=True, isolation_level="READ COMMITTED")
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:

@@ -60,7 +60,7 @@ class Operations:
         self.database = database
         self.services = services
 
-    def run(self, actor: Actor, name: str, *, idempotency_key: str | None = None, **arguments: Any) -> Outcome:
+    def run(self, actor: Actor, name: str, /, *, idempotency_key: str | None = None, **arguments: Any) -> Outcome:
         """Run operation `name` for `actor` and return its outcome with receipts.
 
         Raises PermissionDeniedError without the permission, AwaitingSignatureError when a self-held key must sign first,
@@ -89,7 +89,7 @@ class Operations:
             follow_up()
         return self._with_receipts(result, step.statements)
 
-    def run_as_system(self, name: str, **arguments: Any) -> Outcome:
+    def run_as_system(self, name: str, /, **arguments: Any) -> Outcome:
         """Run an operation as the program itself: jobs and timers, under a rule that somebody signed."""
         return self.run(SYSTEM, name, **arguments)
 

@@ -91,7 +91,7 @@ def reading() -> Session:
     return cast(Session, g.reading)
 
 
-def run(name: str, **arguments: Any) -> Outcome:
+def run(name: str, /, **arguments: Any) -> Outcome:
     """Run an operation as the current actor, with the request's Idempotency-Key."""
     end_reading()
     return operations().run(current_actor(), name, idempotency_key=request.headers.get("Idempotency-Key"), **arguments)

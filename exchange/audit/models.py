@@ -64,6 +64,6 @@ class SignatureRequest(Base):
     payloads: Mapped[list[dict[str, str]]] = mapped_column(JSON)
     seed: Mapped[bytes] = mapped_column(LargeBinary)
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
-    state: Mapped[str] = mapped_column(String(16), default="awaiting_signature")
+    state: Mapped[str] = mapped_column(String(32), default="awaiting_signature")
     now: Mapped[datetime] = mapped_column(UTCDateTime)
     lapses_at: Mapped[datetime] = mapped_column(UTCDateTime)
