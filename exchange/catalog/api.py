@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import time
+from dataclasses import asdict
 from typing import Any, BinaryIO, cast
 
 from flask import request, url_for
@@ -17,7 +18,7 @@ from exchange.catalog.versions import get_version, own_version
 from exchange.errors import InvalidInputError, NotFoundError, StorageError
 from exchange.participants import service as participants
 from exchange.web import answer, current_actor, end_reading, operations, reading, requires, run
-from valuation.classification import DOMAINS, QUESTIONS
+from valuation.classification import guide
 
 blueprint = Blueprint("catalog_api", __name__, description="List: datasets, versions, offers and the catalogue.")
 _LONGEST_WAIT = 30.0
@@ -47,9 +48,7 @@ def search(given: dict[str, Any]) -> dict[str, Any]:
 @requires(Permission.PUBLIC)
 def domains() -> dict[str, Any]:
     """List the data domains of the industrial data guide of 2020."""
-    return {
-        "items": [{"code": code, "name_en": item.name_en, "name_zh": item.name_zh} for code, item in DOMAINS.items()]
-    }
+    return {"items": [asdict(domain) for domain in guide().domains]}
 
 
 @blueprint.get("/catalog/grading")
@@ -57,7 +56,7 @@ def domains() -> dict[str, Any]:
 @requires(Permission.PUBLIC)
 def grading_questions() -> dict[str, Any]:
     """List the three impact questions that the grade follows from, with their answers."""
-    return {"items": [question.to_json() for question in QUESTIONS]}
+    return {"items": [asdict(question) for question in guide().questions]}
 
 
 @blueprint.post("/datasets")

@@ -12,10 +12,11 @@ from exchange.catalog import checks
 from exchange.catalog.models import Dataset, DatasetVersion, Offer
 from exchange.errors import ConflictError, NotFoundError
 from exchange.steps import Step, operation
-from valuation.classification import DOMAINS
+from valuation.classification import categories, guide
 
 UPDATE_FREQUENCIES = ("once", "continuous", "hourly", "daily", "weekly", "monthly", "quarterly", "yearly", "irregular")
-CATEGORIES = ("general", "important", "core")
+CATEGORIES = tuple(category.id for category in categories())
+DOMAINS = {domain.id: domain for domain in guide().domains}
 _PAGE = 50
 
 

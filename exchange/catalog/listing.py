@@ -17,10 +17,10 @@ from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from exchange.access import Actor
 from exchange.catalog import checks, search
+from exchange.catalog.datasets import DOMAINS
 from exchange.catalog.models import Dataset, Offer, OfferNumber
 from exchange.errors import InvalidInputError, NotFoundError
 from exchange.participants.models import Participant
-from valuation.classification import DOMAINS
 
 PAGE = 20
 # Counts beside the filters are exact up to this many hits; beyond it they say "at least".

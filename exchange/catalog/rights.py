@@ -16,7 +16,8 @@ from exchange.catalog.datasets import CATEGORIES, own_dataset, require_no_open_o
 from exchange.catalog.models import Dataset
 from exchange.errors import ConflictError, InvalidInputError
 from exchange.steps import Step, operation
-from valuation.classification import grade_of
+from valuation.classification import grade
+from valuation.errors import ClassificationError
 
 RIGHTS = ("holding", "processing", "operating")
 SOURCES = ("own-production", "collected", "purchased", "authorised", "public")
@@ -79,13 +80,19 @@ def grade_dataset(
     row = own_dataset(step.session, step.actor, dataset, lock=True)
     require_no_open_offer(step.session, row)
     checked = checks.choice("category", category, CATEGORIES)
-    grading = grade_of(answers)
+    try:
+        grading = grade(answers, tag=checked)
+    except (ClassificationError, AttributeError, TypeError) as error:
+        raise InvalidInputError(
+            ("Each of the three impact questions takes an answer from 1 to 3.", "三个影响问题均需选择 1 至 3 级答案。"),
+            (
+                "See GET /api/v1/catalog/grading for questions and answers.",
+                "问题和答案见 GET /api/v1/catalog/grading。",
+            ),
+            field="answers",
+        ) from error
     row.grade, row.category = grading.grade, checked
-    row.grading = {
-        "answers": dict(answers),
-        "reasons": [],
-        "risk_assessment": checks.line("risk_assessment", risk_assessment, 300),
-    }
+    row.grading = {**grading.to_json(), "risk_assessment": checks.line("risk_assessment", risk_assessment, 300)}
     row.updated_at = step.now
     record(
         step,
@@ -95,7 +102,9 @@ def grade_dataset(
             "dataset": row.id,
             "grade": row.grade,
             "category": row.category,
-            "answers": dict(answers),
+            "answers": dict(grading.answers),
+            "rule": grading.rule,
+            "guide": grading.guide,
             "risk_assessment": row.grading["risk_assessment"],
         },
         signer=row.participant_id,

@@ -1,0 +1,206 @@
+"""Forms of listing: a dataset with its files, its description, rights, grading, offer and plan."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from flask_babel import get_locale
+from flask_babel import gettext as _now
+from flask_babel import lazy_gettext as _
+from flask_wtf import FlaskForm
+from flask_wtf.file import MultipleFileField
+from wtforms import (
+    BooleanField,
+    DateField,
+    Field,
+    IntegerField,
+    RadioField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+    TextAreaField,
+    ValidationError,
+)
+from wtforms.validators import InputRequired, Length, NumberRange, Optional
+from wtforms.widgets import CheckboxInput, ListWidget
+
+from contracts.odrl.templates import TEMPLATES, Parameter
+from exchange.catalog.datasets import DOMAINS, UPDATE_FREQUENCIES
+from valuation.classification import categories, guide
+
+ACCEPTED = ".csv,.tsv,.txt,.parquet,.xlsx,.jsonl,.ndjson"
+FREQUENCIES = {
+    "": _("Not stated"),
+    "once": _("Once, not updated"),
+    "continuous": _("Continuously"),
+    "hourly": _("Hourly"),
+    "daily": _("Daily"),
+    "weekly": _("Weekly"),
+    "monthly": _("Monthly"),
+    "quarterly": _("Quarterly"),
+    "yearly": _("Yearly"),
+    "irregular": _("Irregularly"),
+}
+SOURCE_NAMES = {
+    "own-production": _("Own production or operation"),
+    "collected": _("Collected from others with their consent"),
+    "purchased": _("Purchased"),
+    "authorised": _("Authorised by its holder"),
+    "public": _("Public source"),
+}
+DELIMITERS = {"": _("Find out"), ",": _("Comma"), ";": _("Semicolon"), "\t": _("Tab"), "|": _("Bar |")}
+ENCODINGS = {
+    "": _("Find out"),
+    "utf-8": "UTF-8",
+    "gb18030": "GB18030 (GBK, GB2312)",
+    "utf-16": "UTF-16",
+    "big5": "Big5",
+}
+
+
+class MultiCheckboxField(SelectMultipleField):
+    """Several choices as check boxes."""
+
+    widget = ListWidget(prefix_label=False)
+    option_widget = CheckboxInput()
+
+
+class KeywordsField(StringField):
+    """Words parted by commas, Chinese or Western."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        self.data = (
+            [word.strip() for word in re.split(r"[,，、;；\n]", valuelist[0]) if word.strip()] if valuelist else []
+        )
+
+    def _value(self) -> str:
+        return ", ".join(self.data or [])
+
+
+class YuanField(StringField):
+    """An amount in yuan, kept as whole fen."""
+
+    def process_formdata(self, valuelist: list[str]) -> None:
+        text = (valuelist[0] if valuelist else "").replace(",", "").replace("，", "").strip()
+        if not text:
+            self.data = None
+            return
+        try:
+            fen = Decimal(text) * 100
+            if fen != fen.to_integral_value() or not 0 <= fen <= 10**13:
+                raise InvalidOperation
+        except InvalidOperation as error:
+            self.data = None
+            raise ValueError(_now("An amount in yuan has at most two decimals.")) from error
+        self.data = int(fen)
+
+    def _value(self) -> str:
+        return "" if self.data is None else f"{Decimal(self.data) / 100:f}"
+
+
+def domain_choices() -> list[tuple[str, str]]:
+    """Return the data domains by name in the page's language."""
+    chinese = str(get_locale() or "en").startswith("zh")
+    named = [(code, domain.name_zh if chinese else domain.name_en) for code, domain in DOMAINS.items()]
+    return [("", _now("Choose…")), *named]
+
+
+class DescriptionForm(FlaskForm):
+    title = StringField(_("Title"), [InputRequired(), Length(2, 200)])
+    description = TextAreaField(_("Description"), [Optional(), Length(max=8000)], render_kw={"rows": 5})
+    keywords = KeywordsField(_("Keywords"), [Optional()])
+    domain = SelectField(_("Data domain"), [Optional()], choices=domain_choices)
+    coverage = StringField(_("Coverage"), [Optional(), Length(max=500)])
+    update_frequency = SelectField(
+        _("Update frequency"), [Optional()], choices=[(name, FREQUENCIES[name]) for name in ("", *UPDATE_FREQUENCIES)]
+    )
+
+
+class ContentForm(FlaskForm):
+    files = MultipleFileField(_("Files"))
+    delimiter = SelectField(_("Delimiter"), choices=list(DELIMITERS.items()), default="")
+    encoding = SelectField(_("Encoding"), choices=list(ENCODINGS.items()), default="")
+
+    def validate_files(self, field: Field) -> None:
+        if not [item for item in field.data or [] if getattr(item, "filename", "")]:
+            raise ValidationError(_now("Choose at least one file."))
+
+
+class NewDatasetForm(DescriptionForm, ContentForm):
+    """Description and files in one step."""
+
+
+class RightsForm(FlaskForm):
+    holding = BooleanField(_("We hold this data lawfully (right to hold)."))
+    processing = BooleanField(_("We may process and use it (right to process and use)."))
+    operating = BooleanField(_("We may offer products of it (right to operate)."))
+    source = RadioField(_("Where the data comes from"), [InputRequired()], choices=list(SOURCE_NAMES.items()))
+    source_note = TextAreaField(_("More about the source"), [Optional(), Length(max=1000)], render_kw={"rows": 2})
+    evidence = TextAreaField(_("Evidence"), [InputRequired(), Length(10, 4000)], render_kw={"rows": 4})
+    evidence_digest = StringField(_("SHA-256 of the evidence document"), [Optional(), Length(max=80)])
+
+
+def grading_form(**values: Any) -> FlaskForm:
+    """Return the form of the impact questions, whose texts are data."""
+    chinese = str(get_locale() or "en").startswith("zh")
+    fields: dict[str, Any] = {}
+    for question in guide().questions:
+        choices = [(str(item.grade), item.text_zh if chinese else item.text_en) for item in question.answers]
+        label = question.question_zh if chinese else question.question_en
+        fields[question.id] = RadioField(label, [InputRequired()], choices=choices)
+    named = [(item.id, item.name_zh if chinese else item.name_en) for item in categories()]
+    fields["category"] = RadioField(_("Category"), [InputRequired()], choices=named, default="general")
+    fields["risk_assessment"] = StringField(_("Reference of the risk assessment"), [Optional(), Length(max=300)])
+    return type("GradingForm", (FlaskForm,), fields)(data=values)
+
+
+def offer_form(template: str, **values: Any) -> FlaskForm:
+    """Return the form of an offer by `template`, with a field for each of its parameters (named `p-…`)."""
+    fields: dict[str, Any] = {f"p_{item.name}": _parameter_field(item) for item in TEMPLATES[template].parameters}
+    fields |= {
+        "kind": RadioField(
+            _("Price"),
+            [InputRequired()],
+            choices=[("one-off", _("One-off price")), ("free", _("Free"))],
+            default="one-off",
+        ),
+        "amount": YuanField(_("Amount"), [Optional()]),
+        "visibility": RadioField(
+            _("Who sees the offer"),
+            [InputRequired()],
+            choices=[("public", _("Everybody")), ("authorised", _("Authorised participants"))],
+            default="public",
+        ),
+        "audience": SelectMultipleField(_("Named recipients"), [Optional()], validate_choice=False),
+    }
+    return type("OfferForm", (FlaskForm,), fields)(data=values)
+
+
+def _parameter_field(parameter: Parameter) -> Any:
+    chinese = str(get_locale() or "en").startswith("zh")
+    label, needed = parameter.label(str(get_locale() or "en")), [InputRequired() if parameter.required else Optional()]
+    choices = [(code, names[1] if chinese else names[0]) for code, names in parameter.choices.items()]
+    match parameter.type:
+        case "integer":
+            limits = NumberRange(parameter.minimum or 0, parameter.maximum or 1_000_000)
+            return IntegerField(label, [*needed, limits], default=parameter.default)
+        case "date":
+            return DateField(label, needed)
+        case "choice":
+            return SelectField(label, needed, choices=choices, default=parameter.default)
+        case "choices":
+            return MultiCheckboxField(label, needed, choices=choices)
+        case _:
+            return BooleanField(label, default=parameter.default)
+
+
+def parameters_of(form: FlaskForm, template: str) -> dict[str, Any]:
+    """Return the template's parameters from a valid form, as plain JSON values."""
+    found = {}
+    for parameter in TEMPLATES[template].parameters:
+        value = form[f"p_{parameter.name}"].data
+        if value not in (None, "", []):
+            found[parameter.name] = value.isoformat() if hasattr(value, "isoformat") else value
+    return found
