@@ -133,9 +133,7 @@ class SealWriter:
     lacks its last chunk and no reader accepts it. Not for use by two threads at once.
     """
 
-    def __init__(
-        self, target: BinaryIO, key: bytes, context: bytes = b"", *, salt: bytes | None = None
-    ) -> None:
+    def __init__(self, target: BinaryIO, key: bytes, context: bytes = b"", *, salt: bytes | None = None) -> None:
         if salt is None:
             salt = secrets.token_bytes(SALT_BYTES)
         if len(salt) != SALT_BYTES:

@@ -146,6 +146,8 @@ class Database:
             try:
                 yield session
             finally:
+                # What was read stays readable outside; a rollback would expire it.
+                session.expunge_all()
                 session.rollback()
 
     def reading_session(self) -> Session:

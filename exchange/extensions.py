@@ -1,5 +1,11 @@
 """Flask extensions, made once and bound to an application by `create_app`."""
 
+from __future__ import annotations
+
+from typing import Any
+
+from apispec.ext.marshmallow import MarshmallowPlugin
+from apispec.ext.marshmallow.common import resolve_schema_cls
 from flask_babel import Babel
 from flask_bootstrap import Bootstrap5
 from flask_limiter import Limiter
@@ -7,7 +13,16 @@ from flask_limiter.util import get_remote_address
 from flask_smorest import Api
 from flask_wtf.csrf import CSRFProtect
 
-api = Api()
+
+def _schema_name(schema: Any) -> str:
+    """Name a schema after its step and class, so that two steps may each have a `PriceSchema`."""
+    found = resolve_schema_cls(schema)
+    cls: type = found[0] if isinstance(found, list) else found
+    step = cls.__module__.split(".")[1].capitalize() if cls.__module__.startswith("exchange.") else ""
+    return f"{step}{cls.__name__.removesuffix('Schema')}"
+
+
+api = Api(spec_kwargs={"marshmallow_plugin": MarshmallowPlugin(schema_name_resolver=_schema_name)})
 babel = Babel()
 bootstrap = Bootstrap5()
 csrf = CSRFProtect()

@@ -113,6 +113,7 @@ def end_reading() -> None:
     """Close the request's reading session, so that the next read sees what was just written."""
     session = g.pop("reading", None)
     if session is not None:
+        session.expunge_all()
         session.rollback()
         session.close()
 

@@ -1,13 +1,16 @@
 """Checkpoints (c2sp.org/tlog-checkpoint): the log's signed statement of its size and root."""
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ledger import note
-from ledger.errors import SignatureError
+from ledger.errors import ProofError, SignatureError
 from ledger.hashing import HASH_SIZE
 from ledger.note import Verifier
 from ledger.signatures import SigningKey
+
+MAX_PATH = 63
 
 
 @dataclass(frozen=True)
@@ -55,12 +58,38 @@ def unsafe_parse(signed: str) -> Checkpoint:
     return _parse_body(text + "\n")
 
 
+def format_extension(old: int, path: Sequence[bytes], signed: str) -> str:
+    """Return a checkpoint with its consistency proof from size `old`, as tlog-witness requests have it."""
+    lines = [f"old {old}", *(base64.b64encode(item).decode() for item in path)]
+    return "\n".join(lines) + "\n\n" + signed
+
+
+def parse_extension(text: str) -> tuple[int, list[bytes], str]:
+    """Return the old size, the proof and the signed checkpoint of `format_extension`. Checks nothing else.
+
+    Raises ProofError when the text is malformed.
+    """
+    head, separator, signed = text.partition("\n\n")
+    first, *lines = head.split("\n")
+    number = first.removeprefix("old ")
+    if not separator or number == first or not _is_number(number) or len(lines) > MAX_PATH:
+        raise ProofError("not a checkpoint with a consistency proof")
+    try:
+        return int(number), [note.decode_base64(line) for line in lines], signed
+    except SignatureError as error:
+        raise ProofError(f"a hash of the proof is malformed: {error}") from error
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 20 and str(int(text)) == text and int(text) < 2**63
+
+
 def _parse_body(text: str) -> Checkpoint:
     lines = text[:-1].split("\n")
     if len(lines) < 3 or not all(lines):
         raise SignatureError("a checkpoint has an origin, a size and a root, each on a line")
     origin, size, encoded, *extensions = lines
-    if not (size.isascii() and size.isdigit()) or str(int(size[:20])) != size or int(size) >= 2**63:
+    if not _is_number(size):
         raise SignatureError(f"{size[:30]!r} is no tree size")
     root = note.decode_base64(encoded)
     if len(root) != HASH_SIZE:

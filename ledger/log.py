@@ -11,14 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from secrets import token_bytes
-from typing import Generic, Protocol
+from typing import Generic
 
 from ledger import checkpoint, proof, verify
 from ledger.attestation import GENESIS
 from ledger.entry import Admitted, Draft, Entry, Erased, Opening, Signature, Statement, admit, commit, sign
 from ledger.errors import LedgerError, LedgerUnavailableError, NotFoundError, ProofError, VerificationError
+from ledger.highwater import HighWater
 from ledger.identifiers import new_id
-from ledger.proof import Read
 from ledger.receipt import Receipt, format_proof
 from ledger.signatures import SigningKey
 from ledger.statement import SALT_SIZE
@@ -26,19 +26,11 @@ from ledger.storage import C, Storage, StoredCheckpoint, View
 from ledger.tree import position
 
 
-class HighWater(Protocol):
-    """Where the log notes, beside its key, the largest tree it is about to sign."""
-
-    def reserve(self, size: int, root: bytes, read: Read) -> None:
-        """Note durably that this tree will be signed.
-
-        Raises VerificationError when a larger tree, or another tree of a noted size, was signed
-        before: the database is older than the key's history.
-        """
-
-
 class Log(Generic[C]):
-    """A transparency log named `origin` in a storage. Safe to share between threads."""
+    """A transparency log named `origin` in a storage. Safe to share between threads.
+
+    With a `high_water` mark kept beside the key, the log refuses to sign from an old or other database.
+    """
 
     def __init__(
         self, storage: Storage[C], key: SigningKey, origin: str, *, high_water: HighWater | None = None
@@ -65,6 +57,7 @@ class Log(Generic[C]):
             opening = fields.get(name)
             if not isinstance(opening, Opening) or opening.value != mine:
                 raise LedgerError(f"the database holds the log of another {name.replace('_', ' ')}")
+        self._require_high_water()
         self._require_continuity()
         self.integrate(timeout)
 
@@ -180,6 +173,16 @@ class Log(Generic[C]):
         self._require_size(new)
         return proof.consistency(old, new, self.storage.hashes)
 
+    def extension(self, old: int) -> str:
+        """Return the latest checkpoint with the proof that it extends size `old`, as one text.
+
+        The form is that of a tlog-witness request: `old N`, the proof, an empty line, the checkpoint.
+        Raises ProofError unless 0 < old <= the latest signed size.
+        """
+        latest = self.latest()
+        path = proof.consistency(old, latest.size, self.storage.hashes)
+        return checkpoint.format_extension(old, path, latest.note)
+
     def root(self, size: int) -> bytes:
         """Return the root of the first `size` entries. Raises ProofError when there are fewer."""
         self._require_size(size)
@@ -224,8 +227,9 @@ class Log(Generic[C]):
     def _sign(self, view: View, deadline: float) -> StoredCheckpoint | None:
         """Sign the tree of a view and store the checkpoint; None if another process was faster."""
         size, root = view.frontier.size, view.frontier.root()
-        if self._high_water is not None:
-            self._high_water.reserve(size, root, self.storage.hashes)
+        if self._high_water is not None and not self._high_water.reserve(size, root, self.storage.hashes):
+            self._require_high_water()
+            return None
         made = StoredCheckpoint(size, root, checkpoint.sign(self.origin, size, root, self._key))
         return made if self.storage.add_checkpoint(made, deadline) else None
 
@@ -239,6 +243,13 @@ class Log(Generic[C]):
             yield waits
         finally:
             self._turn.release()
+
+    def _require_high_water(self) -> None:
+        # The mark is read first: a log that other processes extend meanwhile has only grown since.
+        mark = 0 if self._high_water is None else self._high_water.size()
+        if self.size() < mark:
+            message = f"the log has signed {mark} entries, the database has {self.size()}: it is an old copy"
+            raise VerificationError([message])
 
     def _require_continuity(self) -> None:
         latest = self.storage.view().checkpoint

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ledger import checkpoint, verify
-from ledger.checkpoint import Checkpoint
+from ledger.checkpoint import MAX_PATH, Checkpoint
 from ledger.errors import ProofError, SignatureError
 from ledger.hashing import HASH_SIZE, leaf_hash
 from ledger.note import decode_base64
 
 HEADER = "c2sp.org/tlog-proof@v1"
-MAX_PATH = 63
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,9 +24,7 @@ from contracts.desensitization.keys import Keys
 from contracts.desensitization.methods import Prepared, prepare
 from contracts.desensitization.model import Plan
 from contracts.errors import PlanError
-
-if TYPE_CHECKING:
-    from contracts.fingerprint import Fingerprint
+from contracts.fingerprint import Fingerprint, mark
 
 # Rows that pass through the kernel at a time: large enough for vectorised work, small enough for the cache.
 BATCH_ROWS = 65_536
@@ -240,8 +238,6 @@ def _next(waiting: deque[Future[Part]], progress: Callable[[int, int], None] | N
 def _part(index: int, compiled: Compiled, batches: Iterator[Any], fingerprint: Fingerprint | None) -> Part:
     delivered = (apply(batch, compiled) for batch in batches)
     if fingerprint is not None:
-        from contracts.fingerprint import mark
-
         delivered = (mark(batch, fingerprint) for batch in delivered)
     data, rows = write_part(compiled.schema, delivered)
     return Part(index, data, rows, hashlib.sha256(data).hexdigest())

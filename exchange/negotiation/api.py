@@ -39,8 +39,8 @@ def describe_agreement(row: AgreementRecord) -> dict[str, Any]:
 
 
 @blueprint.post("/negotiations")
-@blueprint.arguments(schemas.RequestSchema)
-@blueprint.response(201, schemas.StepSchema)
+@blueprint.arguments(schemas.NegotiationRequestSchema)
+@blueprint.response(201, schemas.NegotiationStepSchema)
 @requires(Permission.NEGOTIATION_REQUEST)
 def create(given: dict[str, Any]) -> Any:
     """Ask for an offer, stating the purpose, and optionally another price, other terms or an end."""
@@ -82,8 +82,8 @@ def vars_of(change: Any) -> dict[str, Any]:
 
 
 @blueprint.post("/negotiations/<negotiation>/counter")
-@blueprint.arguments(schemas.CounterSchema)
-@blueprint.response(200, schemas.StepSchema)
+@blueprint.arguments(schemas.CounterProposalSchema)
+@blueprint.response(200, schemas.NegotiationStepSchema)
 @requires(Permission.NEGOTIATION_READ)
 def counter(given: dict[str, Any], negotiation: str) -> Any:
     """Put other terms on the table: OFFERED by the provider, REQUESTED by the consumer."""
@@ -91,7 +91,7 @@ def counter(given: dict[str, Any], negotiation: str) -> Any:
 
 
 @blueprint.post("/negotiations/<negotiation>/acceptance")
-@blueprint.response(200, schemas.StepSchema)
+@blueprint.response(200, schemas.NegotiationStepSchema)
 @requires(Permission.NEGOTIATION_REQUEST)
 def accept(negotiation: str) -> Any:
     """Accept the provider's offer (consumer)."""
@@ -99,7 +99,7 @@ def accept(negotiation: str) -> Any:
 
 
 @blueprint.post("/negotiations/<negotiation>/agreement")
-@blueprint.response(201, schemas.StepSchema)
+@blueprint.response(201, schemas.NegotiationStepSchema)
 @requires(Permission.NEGOTIATION_ANSWER)
 def agree(negotiation: str) -> Any:
     """Approve the terms on the table and sign the agreement (provider)."""
@@ -108,7 +108,7 @@ def agree(negotiation: str) -> Any:
 
 
 @blueprint.post("/negotiations/<negotiation>/verification")
-@blueprint.response(200, schemas.StepSchema)
+@blueprint.response(200, schemas.NegotiationStepSchema)
 @requires(Permission.NEGOTIATION_REQUEST)
 def verify(negotiation: str) -> Any:
     """Check the provider's signature and sign the agreement (consumer)."""
@@ -116,8 +116,8 @@ def verify(negotiation: str) -> Any:
 
 
 @blueprint.post("/negotiations/<negotiation>/termination")
-@blueprint.arguments(schemas.ReasonSchema)
-@blueprint.response(200, schemas.StepSchema)
+@blueprint.arguments(schemas.NegotiationReasonSchema)
+@blueprint.response(200, schemas.NegotiationStepSchema)
 @requires(Permission.NEGOTIATION_READ)
 def terminate(given: dict[str, Any], negotiation: str) -> Any:
     """End the negotiation with a reason: decline, withdraw, or refuse to sign (either side)."""

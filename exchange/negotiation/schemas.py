@@ -23,7 +23,7 @@ def _fen() -> fields.Integer:
     )
 
 
-class RequestSchema(Schema):
+class NegotiationRequestSchema(Schema):
     offer = fields.String(required=True)
     purpose = fields.String(required=True, validate=validate.Length(1, 200))
     intended_use = fields.String(load_default="", validate=validate.Length(max=LONGEST_TEXT))
@@ -33,7 +33,7 @@ class RequestSchema(Schema):
     valid_until = fields.String(load_default=None, allow_none=True, metadata={"description": _END})
 
 
-class CounterSchema(Schema):
+class CounterProposalSchema(Schema):
     price_fen = _fen()
     template = fields.String(load_default=None, allow_none=True)
     parameters = fields.Dict(keys=fields.String(), load_default=None, allow_none=True)
@@ -41,11 +41,11 @@ class CounterSchema(Schema):
     note = fields.String(load_default="", validate=validate.Length(max=LONGEST_TEXT))
 
 
-class ReasonSchema(Schema):
+class NegotiationReasonSchema(Schema):
     reason = fields.String(required=True, validate=validate.Length(2, LONGEST_TEXT))
 
 
-class ListQuerySchema(Schema):
+class NegotiationListQuerySchema(Schema):
     role = fields.String(
         load_default=None,
         validate=validate.OneOf(_ROLES),
@@ -55,46 +55,46 @@ class ListQuerySchema(Schema):
     limit = fields.Integer(load_default=50, validate=validate.Range(1, 200))
 
 
-class NegotiationsQuerySchema(ListQuerySchema):
+class NegotiationsQuerySchema(NegotiationListQuerySchema):
     state = fields.String(load_default=None, validate=validate.OneOf([str(state) for state in State]))
 
 
-class AgreementsQuerySchema(ListQuerySchema):
+class AgreementsQuerySchema(NegotiationListQuerySchema):
     state = fields.String(load_default=None, validate=validate.OneOf(["agreed", "verified", "in_force", "terminated"]))
 
 
-class PriceSchema(Schema):
+class NegotiatedPriceSchema(Schema):
     kind = fields.String()
     amount_fen = fields.Integer()
     currency = fields.String()
 
 
-class StepSchema(RecordedSchema):
+class NegotiationStepSchema(RecordedSchema):
     """What every step of a negotiation answers."""
 
     negotiation = fields.String()
     state = fields.String()
-    price = fields.Nested(PriceSchema)
+    price = fields.Nested(NegotiatedPriceSchema)
     terms_by = fields.String()
     valid_until = fields.String(allow_none=True)
     agreement = fields.String()
     digest = fields.String()
 
 
-class DifferenceSchema(Schema):
+class TermDifferenceSchema(Schema):
     term = fields.String(metadata={"description": "price, policy, valid_until or plan"})
     before = fields.Raw(allow_none=True)
     after = fields.Raw(allow_none=True)
 
 
-class EventSchema(Schema):
+class NegotiationEventSchema(Schema):
     number = fields.Integer()
     at = fields.DateTime()
     role = fields.String()
     state = fields.String()
     note = fields.String()
     terms = fields.Dict(allow_none=True)
-    changes = fields.List(fields.Nested(DifferenceSchema))
+    changes = fields.List(fields.Nested(TermDifferenceSchema))
     statement = fields.String()
 
 
@@ -116,7 +116,7 @@ class NegotiationSchema(Schema):
     policy = fields.Dict()
     plan = fields.Dict()
     plan_digest = fields.String()
-    price = fields.Nested(PriceSchema)
+    price = fields.Nested(NegotiatedPriceSchema)
     valid_until = fields.DateTime(allow_none=True)
     terms_by = fields.String()
     reason = fields.String()
@@ -126,7 +126,7 @@ class NegotiationSchema(Schema):
 
 
 class NegotiationDetailSchema(NegotiationSchema):
-    events = fields.List(fields.Nested(EventSchema))
+    events = fields.List(fields.Nested(NegotiationEventSchema))
 
 
 class NegotiationsSchema(Schema):

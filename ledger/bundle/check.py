@@ -43,6 +43,19 @@ def verify_bundle(path: Path | str, trusted_vkey: str | None = None, progress: P
         return _Checker(archive, trusted_vkey).run(progress)
 
 
+def read_checkpoint(path: Path) -> tuple[str, str | None]:
+    """Return the signed checkpoint of a bundle and the key that the bundle names, neither verified.
+
+    Raises BundleError when there is none.
+    """
+    with open_archive(path) as archive:
+        note = archive.read(layout.CHECKPOINT).decode("utf-8", "replace")
+        try:
+            return note, layout.policy_vkey(archive.read(layout.POLICY))
+        except (BundleError, SignatureError):
+            return note, None
+
+
 @dataclass
 class _Signed:
     """An entry whose openings and signature hold."""
@@ -113,12 +126,8 @@ class _Checker:
     def _check_trust(self) -> None:
         problems = []
         try:
-            lines = self.archive.read(layout.POLICY).decode("utf-8").split("\n")
-            stated = [line.split()[1] for line in lines if line.startswith("log ") and len(line.split()) > 1]
-            if len(stated) != 1:
-                raise SignatureError("it does not name exactly one log")
-            self.vkey = Verifier.from_vkey(stated[0]).to_vkey()
-        except (BundleError, SignatureError, UnicodeDecodeError) as error:
+            self.vkey = layout.policy_vkey(self.archive.read(layout.POLICY))
+        except (BundleError, SignatureError) as error:
             problems.append(str(error))
         if self.pinned_vkey is not None:
             if self.vkey not in (None, self.pinned_vkey):

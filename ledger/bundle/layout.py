@@ -5,6 +5,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ledger.errors import SignatureError
+from ledger.note import Verifier
+
 FORMAT = "industrial-data-exchange/bundle/v1"
 
 README = "README.txt"
@@ -47,6 +50,20 @@ def index_of(name: str) -> int | None:
     """Return the index that a file of an entry belongs to, or None for any other file."""
     found = re.fullmatch(rf"(?:entries|proofs|openings)/{_INDEX}\.[a-z-]+", name)
     return int(found[1]) if found else None
+
+
+def policy(vkey: str) -> bytes:
+    """Return a trust policy of one log and no witnesses (c2sp.org/tlog-policy)."""
+    return f"log {vkey}\nquorum none\n".encode()
+
+
+def policy_vkey(data: bytes) -> str:
+    """Return the vkey of the one log that a trust policy names. Raises SignatureError."""
+    lines = [line.split() for line in data.decode("utf-8", "replace").split("\n")]
+    named = [parts[1] for parts in lines if len(parts) > 1 and parts[0] == "log"]
+    if len(named) != 1:
+        raise SignatureError("the trust policy does not name exactly one log")
+    return Verifier.from_vkey(named[0]).to_vkey()
 
 
 def digest(data: bytes) -> str:

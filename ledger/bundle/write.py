@@ -71,7 +71,7 @@ class _Writer:
     ) -> None:
         with zipfile.ZipFile(self._file, "w", zipfile.ZIP_DEFLATED) as archive:
             self._put(archive, layout.README, _readme(self._log, self._signed.size, indexes).encode())
-            self._put(archive, layout.POLICY, f"log {self._log.vkey}\nquorum none\n".encode())
+            self._put(archive, layout.POLICY, layout.policy(self._log.vkey))
             self._put(archive, layout.CHECKPOINT, self._signed.note.encode())
             for done, index in enumerate(indexes, 1):
                 self._put_entry(archive, index)

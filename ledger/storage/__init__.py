@@ -44,6 +44,22 @@ class View:
     index: int | None = None
 
 
+@dataclass(frozen=True)
+class Record:
+    """All that is stored about an entry, for checking it.
+
+    `hashes` are those that belong to it in the order of `Frontier.extend`, None where one is missing.
+    """
+
+    index: int
+    statement_id: str
+    agreement: str | None
+    counter: int | None
+    body: bytes
+    openings: Mapping[str, Opening | Erased]
+    hashes: tuple[bytes | None, ...]
+
+
 class Storage(Protocol[C]):
     """What the log needs from a storage."""
 
@@ -80,6 +96,12 @@ class Storage(Protocol[C]):
 
     def bodies(self, start: int, stop: int) -> Iterator[bytes]:
         """Yield the bytes of the entries start..stop that exist, in order."""
+
+    def records(self, start: int, stop: int) -> Iterator[Record]:
+        """Yield all that is stored about the entries start..stop that exist, in order."""
+
+    def unplaced(self) -> Sequence[str]:
+        """Return the ids of statements that were recorded and are neither integrated nor pending."""
 
     def checkpoints(self) -> Iterator[StoredCheckpoint]:
         """Yield every stored checkpoint by growing size."""

@@ -7,11 +7,11 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from ledger.entry import Admitted, Erased, Opening, entry_bytes
+from ledger.entry import Admitted, Entry, Erased, Opening, entry_bytes
 from ledger.errors import AdmissionError, VerificationError
 from ledger.hashing import leaf_hash
-from ledger.storage import StoredCheckpoint, View
-from ledger.tree import Frontier
+from ledger.storage import Record, StoredCheckpoint, View
+from ledger.tree import Frontier, hash_count
 
 
 class MemoryStorage:
@@ -76,6 +76,23 @@ class MemoryStorage:
 
     def bodies(self, start: int, stop: int) -> Iterator[bytes]:
         yield from self._bodies[start:stop]
+
+    def records(self, start: int, stop: int) -> Iterator[Record]:
+        for index, body in enumerate(self._bodies[start:stop], start):
+            entry = Entry.parse(body)
+            places = range(hash_count(index), hash_count(index + 1))
+            yield Record(
+                index=index,
+                statement_id=entry.statement_id,
+                agreement=entry.agreement,
+                counter=entry.counter,
+                body=body,
+                openings=self.openings(entry.statement_id),
+                hashes=tuple(self._hashes[place] for place in places),
+            )
+
+    def unplaced(self) -> Sequence[str]:
+        return []
 
     def checkpoints(self) -> Iterator[StoredCheckpoint]:
         yield from list(self._checkpoints)

@@ -135,6 +135,7 @@ class CsvSource:
             pa.PythonFile(stream, mode="r"),
             read_options=pa.csv.ReadOptions(
                 block_size=self._limits.max_row_bytes,
+                use_threads=False,
                 column_names=columns,
                 skip_rows_after_names=1 if self.header else 0,
             ),

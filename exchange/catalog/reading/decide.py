@@ -21,6 +21,7 @@ from exchange.catalog.reading.forms import (
     INTEGER,
     LONG,
     MISSING,
+    PADDED,
     PLUS_LED,
     SIGNED,
     SPECIAL,
@@ -84,6 +85,8 @@ def _or_text(profile: Profile, kind: ColumnType, *others: ColumnType) -> Decisio
 
 def _decide_numbers(profile: Profile, forms: set[Form]) -> Decision:
     """Return the type of a column whose forms are not all dates: the first rule that covers all of them."""
+    if PADDED in forms and DECIMAL in forms and profile.forms[PADDED].count <= profile.forms[DECIMAL].count:
+        forms = forms - {PADDED}
     for allowed, needed, kinds in _NUMBER_RULES:
         if forms <= allowed and (not needed or forms & needed):
             return Decision(TEXT, kinds[1:]) if kinds[0] is TEXT else _or_text(profile, *kinds)
@@ -154,6 +157,11 @@ def _typed_remarks(profile: Profile, kind: ColumnType) -> list[ReadingWarning]:
             english = f"is written with {form.label[0]}: “{seen.example}” in row {seen.row}; it is read as {kind.name}."
             chinese = f"使用{form.label[1]}：第 {seen.row} 行“{seen.example}”；已按 {kind.name} 读取。"
             found.append(_remark(profile, kind.notation, seen.count, english, chinese))
+    padded = profile.forms.get(PADDED)
+    if padded:
+        english = f"has {_cells(padded.count)} padded with zeros such as “{padded.example}” (row {padded.row}), read as numbers."
+        chinese = f"有 {padded.count} 个以零填充的数字，如第 {padded.row} 行“{padded.example}”，已按数值读取。"
+        found.append(_remark(profile, "padded-numbers", padded.count, english, chinese))
     if kind.name == "timestamp_utc":
         english, chinese = "carries offsets; the instants are kept in UTC.", "带有时区偏移，时刻以 UTC 保存。"
         found.append(_remark(profile, "offsets-to-utc", profile.values(), english, chinese))
@@ -206,7 +214,12 @@ def _number_remarks(profile: Profile, forms: list[Form]) -> list[ReadingWarning]
     """Return the remark on figures that stayed text so that nothing is lost."""
     if len({form.family for form in forms}) > 1 and any(form.family in ("date", "bool") for form in forms):
         return [_mixed(profile, "mixed-forms", forms, ("values of mixed kinds", "多种类型的值"))]
-    for form, code in ((ZERO_LED, "leading-zeros"), (PLUS_LED, "plus-signs"), (HUGE, "long-numbers")):
+    for form, code in (
+        (ZERO_LED, "leading-zeros"),
+        (PADDED, "leading-zeros"),
+        (PLUS_LED, "plus-signs"),
+        (HUGE, "long-numbers"),
+    ):
         seen = profile.forms.get(form)
         if seen:
             english = (

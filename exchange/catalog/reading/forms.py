@@ -82,9 +82,9 @@ SPECIAL = Form(
     "[+-]?(?:[nN][aA][nN]|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?)",
     ("NaN or infinity", "NaN 或无穷"),
 )
-ZERO_LED = Form(
-    "zero-led", "text-number", r"[+-]?0[0-9]+(?:\.[0-9]*)?", ("numbers with leading zeros", "带前导零的数字")
-)
+ZERO_LED = Form("zero-led", "text-number", "[+-]?0[0-9]+", ("numbers with leading zeros", "带前导零的数字"))
+# Beside plain decimals 04.03 is a padded number; in a column of its own kind it may be a code.
+PADDED = Form("padded", "text-number", r"[+-]?0[0-9]{1,14}\.[0-9]*", ("decimals with leading zeros", "带前导零的小数"))
 # A plus sign before many digits is a telephone number, which stays as it is written.
 PLUS_LED = Form("plus-led", "text-number", r"\+[1-9][0-9]{6,17}", ("digits after a plus sign", "加号开头的数字"))
 HUGE = Form(
@@ -167,7 +167,7 @@ def _date_forms() -> tuple[Form, ...]:
 ORDERS = tuple(order for order in _orders() if "|" not in order)
 DATE_FORMS = _date_forms()
 OTHER_FORMS = (
-    *(INTEGER, DECIMAL, LONG, EXPONENT, SIGNED, SPECIAL, ZERO_LED, PLUS_LED, HUGE),
+    *(INTEGER, DECIMAL, LONG, EXPONENT, SIGNED, SPECIAL, ZERO_LED, PADDED, PLUS_LED, HUGE),
     *(COMMA_AMBIGUOUS, COMMA_DECIMAL, THOUSANDS, THOUSANDS_POINT, BOOL, MISSING),
 )
 _DATE_START = re.compile(r"[0-9]{1,4}[-/.年]")

@@ -21,7 +21,7 @@ from exchange.catalog.reading.model import Detected, Hints, Limits, ParquetFileI
 from exchange.catalog.reading.parquet import ParquetSource
 from exchange.catalog.reading.profile import Profile, first_unreadable
 from exchange.catalog.reading.progress import Meter
-from exchange.catalog.reading.source import Report, Source
+from exchange.catalog.reading.source import Report, Source, gathered
 from exchange.catalog.reading.types import ColumnType, parse_cells
 from exchange.catalog.reading.writer import PartWriter
 
@@ -142,7 +142,7 @@ def _scan(source: Source, report: Report) -> Profiles:
         for name in source.names
     }
     row = source.first_row
-    for batch in source.batches(report):
+    for batch in gathered(source.batches(report)):
         for profile, column in zip(profiles.values(), batch.columns, strict=True):
             profile.observe(column, row)
         row += batch.num_rows
@@ -152,7 +152,7 @@ def _scan(source: Source, report: Report) -> Profiles:
 def _typed(source: Source, columns: Columns, schema: pa.Schema, report: Report) -> Iterator[pa.RecordBatch]:
     """Yield the rows of the source with the decided types, its columns in the order of the schema."""
     row = source.first_row
-    for batch in source.batches(report):
+    for batch in gathered(source.batches(report)):
         arrays = []
         for name, kind in columns.kinds.items():
             cells = batch.column(name)

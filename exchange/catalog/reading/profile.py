@@ -6,7 +6,7 @@ holds every value. Clean columns are recognised by one cast of a whole batch; on
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -55,7 +55,7 @@ class Profile:
     declared_text: bool = False
     declared_time: bool = False
     example: str | None = None
-    _fast: str = "integer"
+    _fast: Callable[[pa.StringArray], Form | None] | None = None
     _counted: list[Form] = field(default_factory=list)
 
     def observe(self, cells: pa.StringArray, first_row: int) -> None:
@@ -76,12 +76,15 @@ class Profile:
         return self.rows - self.nulls
 
     def _recognise(self, cells: pa.StringArray, first_row: int) -> bool:
-        """Return whether one quick test held for all cells, the test that last held being tried first."""
-        for test in dict.fromkeys((self._fast, "integer", "number", "time", "date")):
-            form = _TESTS[test](cells)
-            if form:
+        """Return whether one quick test held for all cells; the first value says which tests are worth trying."""
+        # A cast that fails on every cell is slow, since Arrow words an error for each.
+        form = classify(cells.drop_null()[0].as_py())
+        tests = _TESTS.get(form, ()) if form else ()
+        for test in sorted(tests, key=lambda test: test is not self._fast):
+            found = test(cells)
+            if found:
                 self._fast = test
-                self._see(form, len(cells) - cells.null_count, first_row, cells, None)
+                self._see(found, len(cells) - cells.null_count, first_row, cells, None)
                 return True
         return False
 
@@ -234,9 +237,6 @@ def _all_integers(cells: pa.StringArray) -> Form | None:
 
 
 def _all_numbers(cells: pa.StringArray) -> Form | None:
-    first = cells[0].as_py() or cells.drop_null()[0].as_py()
-    if first[:1] not in "-.0123456789":
-        return None
     return DECIMAL if pc.all(pc.match_substring_regex(cells, f"^(?:{PLAIN_NUMBER})$")).as_py() else None
 
 
@@ -260,9 +260,9 @@ def _all_iso(cells: pa.StringArray, shortest: int, longest: int, kind: pa.DataTy
     return True
 
 
-_TESTS = {
-    "integer": _all_integers,
-    "number": _all_numbers,
-    "time": _all_iso_times,
-    "date": _all_iso_dates,
+_TESTS: dict[Form, tuple[Callable[[pa.StringArray], Form | None], ...]] = {
+    INTEGER: (_all_integers, _all_numbers),
+    DECIMAL: (_all_numbers,),
+    _ISO_DATETIME: (_all_iso_times,),
+    _ISO_DATE: (_all_iso_dates,),
 }

@@ -8,6 +8,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from exchange.catalog.reading.errors import ReadingWarning
+from exchange.catalog.reading.model import MEBIBYTE
 
 Report = Callable[[float], None]
 """Called with the share of the file that was read, 0 to 1."""
@@ -37,3 +38,24 @@ class Source(Protocol):
         Raises ReadingError for what cannot be read, at the latest after the last row.
         """
         ...
+
+
+_WIDE = 64
+_TOGETHER = 16 * MEBIBYTE
+
+
+def gathered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield the same rows, those of a wide table in larger batches: every step costs something for each column."""
+    waiting: list[pa.RecordBatch] = []
+    size = 0
+    for batch in batches:
+        if batch.num_columns < _WIDE:
+            yield batch
+            continue
+        waiting.append(batch)
+        size += batch.nbytes
+        if size >= _TOGETHER:
+            yield pa.concat_batches(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield pa.concat_batches(waiting)

@@ -110,5 +110,26 @@ for _table in _IMMUTABLE:
 for _table in (*_IMMUTABLE, openings):
     _refuse(_table, "DELETE")
     _refuse(_table, "TRUNCATE")
-# An opening can be erased and nothing else.
-_refuse(openings, "UPDATE", "NEW.salt IS NOT NULL OR NEW.value IS NOT NULL")
+# An opening can be erased, once, and nothing else.
+_refuse(
+    openings,
+    "UPDATE",
+    "OLD.salt IS NULL OR NEW.salt IS NOT NULL OR NEW.value IS NOT NULL"
+    " OR NEW.statement_id <> OLD.statement_id OR NEW.field <> OLD.field",
+)
+# SQLite deletes without asking the triggers when an INSERT says OR REPLACE, so the taken keys refuse it.
+for _table, _keys in (
+    (statements, ("statement_id",)),
+    (entries, ('"index"', "statement_id")),
+    (hashes, ("position",)),
+    (checkpoints, ("size", "previous")),
+    (openings, ("statement_id", "field")),
+):
+    _joined = " AND " if _table is openings else " OR "
+    _same = _joined.join(f"{key} = NEW.{key}" for key in _keys)
+    _taken = f"EXISTS (SELECT 1 FROM {_table.name} WHERE {_same})"  # noqa: S608  # Names of this file only.
+    sa.event.listen(
+        _table,
+        "after_create",
+        _ddl(_SQLITE_REFUSAL.format(table=_table.name, event="INSERT", condition=f"WHEN {_taken}"), "sqlite"),
+    )

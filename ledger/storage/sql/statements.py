@@ -74,7 +74,35 @@ BODIES = (
     .order_by(_index)
     .limit(BATCH)
 )
-OPENINGS = sa.select(openings).where(openings.c.statement_id == _wanted).order_by(openings.c.field)
+OPENINGS = (
+    sa.select(openings)
+    .where(openings.c.statement_id.in_(sa.bindparam("wanted", expanding=True)))
+    .order_by(openings.c.statement_id, openings.c.field)
+)
+RECORDS = (
+    sa.select(
+        _index.label("entry_index"),
+        entries.c.statement_id,
+        statements.c.agreement,
+        statements.c.counter,
+        entries.c.body,
+    )
+    .select_from(entries.outerjoin(statements, statements.c.statement_id == entries.c.statement_id))
+    .where(_index >= sa.bindparam("start"), _index < sa.bindparam("stop"))
+    .order_by(_index)
+    .limit(BATCH)
+)
+HASH_RANGE = sa.select(hashes).where(
+    hashes.c.position >= sa.bindparam("start"), hashes.c.position < sa.bindparam("stop")
+)
+UNPLACED = (
+    sa.select(statements.c.statement_id)
+    .where(
+        ~sa.exists().where(entries.c.statement_id == statements.c.statement_id),
+        ~sa.exists().where(pending.c.statement_id == statements.c.statement_id),
+    )
+    .order_by(statements.c.statement_id)
+)
 OF_AGREEMENT = (
     sa.select(_index)
     .select_from(entries.join(statements, statements.c.statement_id == entries.c.statement_id))

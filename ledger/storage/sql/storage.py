@@ -13,13 +13,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection, Engine, Row
 
 from ledger.canonical import decode, encode
 from ledger.entry import Admitted, Erased, Opening, entry_bytes
 from ledger.errors import AdmissionError, LedgerError, LedgerUnavailableError, VerificationError
 from ledger.hashing import leaf_hash
-from ledger.storage import StoredCheckpoint, View
+from ledger.storage import Record, StoredCheckpoint, View
 from ledger.storage.sql import statements as sql
 from ledger.storage.sql.schema import checkpoints, head, metadata, openings
 from ledger.tree import Frontier, hash_count
@@ -127,6 +127,37 @@ class SqlStorage:
                 yield row.body
             start = rows[-1].entry_index + 1
 
+    def records(self, start: int, stop: int) -> Iterator[Record]:
+        while start < stop:
+            with self._reading() as connection:
+                rows = connection.execute(sql.RECORDS, {"start": start, "stop": stop}).all()
+                wanted = {"wanted": [row.statement_id for row in rows]}
+                opened = connection.execute(sql.OPENINGS, wanted).all() if rows else []
+                first, last = (
+                    (hash_count(rows[0].entry_index), hash_count(rows[-1].entry_index + 1)) if rows else (0, 0)
+                )
+                nodes = connection.execute(sql.HASH_RANGE, {"start": first, "stop": last}).all()
+            if not rows:
+                return
+            found = {row.position: row.hash for row in nodes}
+            fields = _openings(opened)
+            for row in rows:
+                places = range(hash_count(row.entry_index), hash_count(row.entry_index + 1))
+                yield Record(
+                    index=row.entry_index,
+                    statement_id=row.statement_id,
+                    agreement=row.agreement,
+                    counter=row.counter,
+                    body=row.body,
+                    openings=fields.get(row.statement_id, {}),
+                    hashes=tuple(found.get(place) for place in places),
+                )
+            start = rows[-1].entry_index + 1
+
+    def unplaced(self) -> Sequence[str]:
+        with self._reading() as connection:
+            return list(connection.execute(sql.UNPLACED).scalars())
+
     def checkpoints(self) -> Iterator[StoredCheckpoint]:
         with self._reading() as connection:
             rows = connection.execute(sa.select(checkpoints).order_by(checkpoints.c.size)).all()
@@ -139,14 +170,11 @@ class SqlStorage:
 
     def openings(self, statement_id: str) -> Mapping[str, Opening | Erased]:
         with self._reading() as connection:
-            rows = connection.execute(sql.OPENINGS, {"wanted": statement_id}).all()
-        return {
-            row.field: Erased(row.erased_by) if row.salt is None else Opening(row.salt, decode(row.value))
-            for row in rows
-        }
+            rows = connection.execute(sql.OPENINGS, {"wanted": [statement_id]}).all()
+        return _openings(rows).get(statement_id, {})
 
     def erase(self, connection: Connection, statement_id: str, field: str, by: str | None) -> bool:
-        one = (openings.c.statement_id == statement_id) & (openings.c.field == field)
+        one = (openings.c.statement_id == statement_id) & (openings.c.field == field) & openings.c.salt.is_not(None)
         with _translated():
             if self._is_sqlite:
                 # Without this, SQLite leaves the old bytes on freed parts of its pages.
@@ -232,6 +260,18 @@ class SqlStorage:
                 with connection.begin():
                     connection.execute(sql.LIMITS, {"limit": f"{remaining}ms"})
                     yield connection
+
+
+def _openings(rows: Sequence[Row[*tuple[Any, ...]]]) -> dict[str, dict[str, Opening | Erased]]:
+    """Return the openings of rows by statement and field."""
+    found: dict[str, dict[str, Opening | Erased]] = {}
+    for row in rows:
+        fields = found.setdefault(row.statement_id, {})
+        if row.salt is None or row.value is None:
+            fields[row.field] = Erased(row.erased_by)
+        else:
+            fields[row.field] = Opening(row.salt, decode(row.value))
+    return found
 
 
 @contextmanager
