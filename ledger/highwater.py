@@ -1,0 +1,107 @@
+"""The high-water mark: what the log key has signed, kept beside the key and not in the database.
+
+A database restored from an old backup forgets entries that receipts were given for. If its log went
+on signing, it would fork. The mark is made durable before a checkpoint is signed, and only trees whose
+entries are already committed are signed; so a database that does not reach the mark, or has another
+tree below it, is not the one that was signed, and the log refuses to go on.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from ledger import proof
+from ledger.errors import LedgerUnavailableError, VerificationError
+from ledger.hashing import EMPTY_ROOT, HASH_SIZE
+from ledger.proof import Read
+
+
+class HighWater(Protocol):
+    """Where the log notes the largest tree it is about to sign."""
+
+    def size(self) -> int:
+        """Return the noted size; 0 at first."""
+
+    def reserve(self, size: int, root: bytes, read: Read) -> bool:
+        """Note durably that this tree will be signed; `read` gives its subtree hashes.
+
+        Returns False, noting nothing, when a larger tree is noted already. Raises VerificationError
+        when the noted tree is not a part of this one, LedgerUnavailableError when it cannot be noted.
+        """
+
+
+@dataclass(frozen=True)
+class _Mark:
+    size: int
+    root: bytes
+
+    def to_bytes(self) -> bytes:
+        body = self.size.to_bytes(8, "big") + self.root
+        return body + hashlib.sha256(body).digest()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "_Mark | None":
+        body, check = data[: 8 + HASH_SIZE], data[8 + HASH_SIZE :]
+        if len(data) != _SLOT or hashlib.sha256(body).digest() != check:
+            return None
+        return cls(int.from_bytes(body[:8], "big"), body[8:])
+
+
+_SLOT = 8 + 2 * HASH_SIZE
+_NONE = _Mark(0, EMPTY_ROOT)
+
+
+class FileHighWater:
+    """A mark in a file of two slots, written in turn, so that a torn write leaves the other one.
+
+    Any number of processes may share the file. Its folder must exist and be as durable as the key's.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def size(self) -> int:
+        with self._locked() as file:
+            return self._latest(file)[0].size
+
+    def reserve(self, size: int, root: bytes, read: Read) -> bool:
+        with self._locked() as file:
+            mark, slot = self._latest(file)
+            if size < mark.size:
+                return False
+            if proof.root(mark.size, read) != mark.root or (size == mark.size and root != mark.root):
+                raise VerificationError([f"at size {mark.size} another tree was signed: the database was replaced"])
+            if size > mark.size:
+                os.pwrite(file, _Mark(size, root).to_bytes(), (1 - slot) * _SLOT)
+                os.fdatasync(file)
+            return True
+
+    def _latest(self, file: int) -> tuple[_Mark, int]:
+        """Return the larger of the two marks and its slot. Raises VerificationError if neither can be read."""
+        slots = [os.pread(file, _SLOT, slot * _SLOT) for slot in (0, 1)]
+        found = [(mark, slot) for slot, data in enumerate(slots) if (mark := _Mark.from_bytes(data)) is not None]
+        if found:
+            return max(found, key=lambda item: item[0].size)
+        if slots[0] or slots[1]:
+            raise VerificationError([f"the high-water mark {self._path} is damaged"])
+        return _NONE, 1
+
+    @contextmanager
+    def _locked(self) -> Iterator[int]:
+        import fcntl  # Not on every system on which a bundle is verified.
+
+        try:
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise LedgerUnavailableError(f"the high-water mark cannot be opened: {error}") from error
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield file
+        except OSError as error:
+            raise LedgerUnavailableError(f"the high-water mark cannot be kept: {error}") from error
+        finally:
+            os.close(file)
