@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias
 from contracts.errors import RequestError
 from contracts.odrl import words
 from contracts.odrl.model import JSON
-from contracts.odrl.values import rfc3339, yuan
+from contracts.odrl.values import YEARS, rfc3339, yuan
 
 
 def _nothing() -> Mapping[str, Any]:
@@ -25,8 +25,15 @@ def _nothing() -> Mapping[str, Any]:
 Period: TypeAlias = tuple[datetime | None, datetime | None]
 
 
-def _require_zone(name: str, moment: datetime | None) -> None:
-    if moment is not None and moment.tzinfo is None:
+def _require_moment(name: str, moment: datetime | None) -> None:
+    if moment is None:
+        return
+    if moment.year not in YEARS:
+        raise RequestError(
+            f"The time {name} lies outside the years {YEARS.start} to {YEARS.stop - 1}.",
+            f"时间 {name} 不在 {YEARS.start} 至 {YEARS.stop - 1} 年之间。",
+        )
+    if moment.tzinfo is None:
         raise RequestError(
             f"The time {name} has no time zone.",
             f"时间 {name} 没有时区。",
@@ -53,7 +60,7 @@ class Request:
     attributes: Mapping[str, Any] = field(default_factory=_nothing, kw_only=True)
 
     def __post_init__(self) -> None:
-        _require_zone("at", self.at)
+        _require_moment("at", self.at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +83,8 @@ class World:
     broader: Mapping[str, Collection[str]] = field(default_factory=_nothing)
 
     def __post_init__(self) -> None:
-        _require_zone("agreement_start", self.agreement_start)
-        _require_zone("first_use", self.first_use)
+        _require_moment("agreement_start", self.agreement_start)
+        _require_moment("first_use", self.first_use)
 
 
 @dataclass(frozen=True, slots=True)

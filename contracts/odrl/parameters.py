@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from types import MappingProxyType
 from typing import Any, Literal, NoReturn
 
@@ -71,13 +71,10 @@ def _integer(parameter: Parameter, value: Any) -> int:
 
 
 def _date(parameter: Parameter, value: Any) -> date:
-    if isinstance(value, datetime):
-        return value.date()
-    if isinstance(value, date):
-        return value
+    text = value.isoformat()[:10] if isinstance(value, date) else str(value)
     try:
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", str(value), re.ASCII):
-            return date.fromisoformat(str(value))
+        if re.fullmatch(r"2\d{3}-\d{2}-\d{2}", text, re.ASCII):
+            return date.fromisoformat(text)
     except ValueError:
         # A day that no calendar has is refused below like any other text.
         pass

@@ -293,7 +293,6 @@ _KINDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "property": ("the property", "属性"),
         "action": ("the action", "动作"),
         "duty": ("the duty", "义务动作"),
-        "amount": ("no amount for the duty", "未写明金额的义务"),
         "dutyConstraint": ("in a duty the constraint", "义务中的约束"),
         "leftOperand": ("the left operand", "左操作数"),
         "operator": ("the operator", "运算符"),
@@ -322,6 +321,12 @@ _FORMS: Mapping[str, tuple[str, str]] = MappingProxyType(
 
 
 def _unknown(reason: Reason, locale: str) -> tuple[str, str]:
+    if reason.left_operand == "amount":
+        return pick(
+            locale,
+            f"The duty “{reason.actual}” at {reason.constraint} names no amount, so nothing is allowed.",
+            f"{reason.constraint} 处的义务“{reason.actual}”未写明金额，因此不允许任何操作。",
+        ), pick(locale, "Ask the provider to add a payAmount.", "请提供方补充 payAmount。")
     kind = pick(locale, *_KINDS[reason.left_operand])
     said = "" if reason.left_operand == "logic" else _quoted(reason.actual, locale, "and")
     sentence = pick(
@@ -337,7 +342,7 @@ def _unknown(reason: Reason, locale: str) -> tuple[str, str]:
         form = words.join([str(item) for item in wanted] if isinstance(wanted, list) else [], locale)
     else:
         return sentence, pick(locale, "Ask the provider to leave it out.", "请提供方删除该内容。")
-    return sentence, pick(locale, f"Ask the provider to use {form}.", f"请提供方改用{form}。")
+    return sentence, pick(locale, f"Ask the provider to use {form}.", f"请提供方改用 {form}。")
 
 
 _CODES: Mapping[str, Callable[[Reason, str], tuple[str, str]]] = MappingProxyType(

@@ -23,6 +23,9 @@ _MONEY = re.compile(r"\+?\d{1,13}(\.\d{1,2})?", re.ASCII)
 
 _LONGEST = timedelta(days=366_000)
 
+# Moments outside these years are refused, so that no zone or day more leaves the calendar.
+YEARS = range(1000, 9000)
+
 
 @dataclass(frozen=True, slots=True)
 class Instant:
@@ -67,7 +70,7 @@ def _days_in(year: int, month: int) -> int:
 def parse_instant(lexical: str) -> Instant:
     """An xsd:dateTime (seconds may be left out) or xsd:date, with its zone."""
     match = _INSTANT.fullmatch(lexical)
-    if match is None:
+    if match is None or int(lexical[:4]) not in YEARS:
         raise ValueError(lexical)
     if "T" in lexical:
         return Instant(datetime.fromisoformat(lexical))

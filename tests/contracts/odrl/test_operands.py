@@ -238,8 +238,8 @@ def test_a_claim_that_is_no_term_is_not_known(offer, ask, claim):
 
 
 def test_a_limit_beyond_the_calendar_is_not_known_and_denies(offer, ask):
-    policy = offer({"leftOperand": "elapsedTime", "operator": "lteq", "rightOperand": "P900Y"})
-    late = datetime(9500, 1, 1, tzinfo=UTC)
+    policy = offer({"leftOperand": "elapsedTime", "operator": "lteq", "rightOperand": "P1000Y36525D"})
+    late = datetime(8999, 1, 1, tzinfo=UTC)
     assert ask(policy, at=late, world=World(first_use=late)).reasons[0].code == "undecided"
 
 
@@ -249,6 +249,8 @@ def test_a_time_without_zone_is_refused_when_the_question_is_put():
     naive = datetime(2026, 6, 15)  # noqa: DTZ001 - the zone is missing on purpose.
     with pytest.raises(RequestError, match="no time zone"):
         Request("use", "a", "b", at=naive)
+    with pytest.raises(RequestError, match="outside the years"):
+        Request("use", "a", "b", at=datetime.max.replace(tzinfo=UTC))
     with pytest.raises(RequestError, match="agreement_start"):
         World(agreement_start=naive)
     with pytest.raises(RequestError, match="first_use"):

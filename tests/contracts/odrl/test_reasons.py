@@ -1,0 +1,241 @@
+"""Every refusal names the rule, the expected, the actual and the mend, in both languages."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from contracts.odrl import World, parse
+from contracts.odrl.reasons import _CODES
+
+
+def _one(left, operator, right, unit=None):
+    constraint = {"leftOperand": left, "operator": operator, "rightOperand": right}
+    return constraint | ({"unit": unit} if unit else {})
+
+
+@pytest.mark.parametrize(
+    ("constraint", "facts", "en", "zh"),
+    [
+        (
+            _one("dateTime", "lt", "2026-06-01T00:00:00+08:00"),
+            {},
+            "Permission 1 allows this until the end of 31 May 2026 (UTC+8); it is 15 June 2026, 20:00 (UTC+8)."
+            " Use the data within the agreed time, or agree on another time with the provider.",
+            "第 1 项许可的条件是：截至2026年5月31日（含当日，北京时间）；而当前时间为2026年6月15日 20:00（北京时间）。"
+            "请在约定时间内使用，或与提供方协商变更时间。",
+        ),
+        (
+            _one("elapsedTime", "lteq", "P30D"),
+            {"first": 31},
+            "Permission 1 allows this within 30 days of the first use; 31 days have passed since the first use."
+            " Agree on a longer time with the provider.",
+            "第 1 项许可的条件是：在首次使用后 30 天内；而距首次使用已过 31 天。请与提供方协商延长使用期限。",
+        ),
+        (
+            _one("ex:sinceAgreement", "lteq", "P30D"),
+            {},
+            "Permission 1 allows this within 30 days of the start of the agreement; whether that is so cannot be told,"
+            " because the start of the agreement is not known. State it in the request, or have it put on record.",
+            "第 1 项许可的条件是：在协议生效后 30 天内；但协议生效时间未知，无法判定。请在请求中说明，或先行登记。",
+        ),
+        (
+            _one("count", "lteq", "5"),
+            {"count": 5},
+            "Permission 1 allows this at most 5 times; this would be use number 6."
+            " Agree on further uses with the provider.",
+            "第 1 项许可的条件是：最多 5 次；而本次将是第 6 次使用。请与提供方协商增加使用次数。",
+        ),
+        (
+            _one("purpose", "eq", "research"),
+            {"purpose": "marketing"},
+            "Permission 1 allows this only for research; the stated purpose is “marketing”."
+            " State a purpose that was agreed, or agree on this one with the provider.",
+            "第 1 项许可的条件是：仅用于科学研究；而声明的用途为“marketing”。"
+            "请声明约定的用途，或与提供方协商增加该用途。",
+        ),
+        (
+            _one("recipient", "eq", "urn:x:plant"),
+            {},
+            "Permission 1 allows this only for “urn:x:plant” as recipient; whether that is so cannot be told, because"
+            " no recipient is stated. State it in the request, or have it put on record.",
+            "第 1 项许可的条件是：仅由“urn:x:plant”接收；但未声明接收方，无法判定。请在请求中说明，或先行登记。",
+        ),
+        (
+            _one("spatial", "isPartOf", "CN"),
+            {"attributes": {"spatial": ["CN", "US"]}},
+            "Permission 1 allows this only within China; whether that is so cannot be told, because the place is China"
+            " and “US”. State it in the request, or have it put on record.",
+            "第 1 项许可的条件是：仅在中国范围内；但使用地为中国和“US”，无法判定。请在请求中说明，或先行登记。",
+        ),
+        (
+            _one("industry", "isPartOf", "C34"),
+            {"attributes": {"industry": "F51"}},
+            "Permission 1 allows this only within the industry C34; the industry is F51."
+            " Only organisations of the agreed industry may use the data; ask the provider for an exception.",
+            "第 1 项许可的条件是：仅在 C34 行业范围内；而所属行业为 F51。"
+            "仅约定行业的组织可以使用，如需例外请与提供方协商。",
+        ),
+        (
+            _one("fileFormat", "eq", "text/csv"),
+            {"attributes": {"fileFormat": "application/json"}},
+            "Permission 1 allows this only in the format “text/csv”; the format is “application/json”."
+            " Ask for a format that was agreed.",
+            "第 1 项许可的条件是：仅以“text/csv”格式；而格式为“application/json”。请改用约定的格式。",
+        ),
+        (
+            _one("payAmount", "gteq", "5000.00", "CNY"),
+            {},
+            "Permission 1 allows this once CNY 5,000.00 has been paid; CNY 0.00 has been paid."
+            " Pay the outstanding amount first.",
+            "第 1 项许可的条件是：在支付人民币 5,000.00 元后；而已支付人民币 0.00 元。请先付清所欠款项。",
+        ),
+        (
+            _one("event", "gt", "urn:x:trial"),
+            {"event": (None, None)},
+            "Permission 1 allows this after the event “urn:x:trial”; it is 15 June 2026, 12:00 (UTC)."
+            " Use the data when the event allows it, or agree on another time with the provider.",
+            "第 1 项许可的条件是：在事件“urn:x:trial”之后；而当前时间为2026年6月15日 12:00（UTC）。"
+            "请在事件允许的时间内使用，或与提供方协商变更。",
+        ),
+        (
+            _one("version", "gteq", "1.2"),
+            {"attributes": {"version": "1.1"}},
+            "Permission 1 allows this only in versions from 1.2 on; the version is 1.1."
+            " Ask for a version that was agreed.",
+            "第 1 项许可的条件是：仅限 1.2 及更新版本；而版本为 1.1。请改用约定的版本。",
+        ),
+    ],
+)
+def test_a_refused_left_operand_in_words(offer, ask, now, *, constraint, facts, en, zh):
+    world = World(
+        counts={"use": facts["count"]} if "count" in facts else {},
+        first_use=now - timedelta(days=facts["first"]) if "first" in facts else None,
+        attributes={"event": {"urn:x:trial": facts["event"]}} if "event" in facts else {},
+    )
+    request = {name: facts[name] for name in ("purpose", "attributes") if name in facts}
+    decision = ask(offer(constraint), world=world, **request)
+    assert decision.text("en") == en
+    assert decision.text("zh") == zh
+
+
+PAY = {"action": "compensate", "constraint": [_one("payAmount", "eq", "10", "CNY")]}
+DELETE = {"action": "delete", "constraint": [_one("dateTime", "lteq", "2026-06-01T00:00Z")]}
+
+
+@pytest.mark.parametrize(
+    ("policy", "action", "code", "en", "zh"),
+    [
+        (
+            {},
+            "use",
+            "empty",
+            "The policy contains no permission, so nothing is allowed. Ask the provider to add a permission.",
+            "该策略不含任何许可，因此不允许任何操作。请提供方补充许可。",
+        ),
+        (
+            {"permission": [{"action": "read"}]},
+            "use",
+            "action",
+            "No permission lets the consumer use the data; what is permitted is to read the data."
+            " Agree on this action with the provider.",
+            "没有许可允许使用方使用该数据；所许可的是读取该数据。请与提供方协商增加该动作。",
+        ),
+        (
+            {"permission": [{"action": "use", "assignee": "urn:x:a"}]},
+            "use",
+            "assignee",
+            "The permission is given to “urn:x:a”, not to “urn:x:buyer”. Ask for an agreement of your own.",
+            "该许可授予“urn:x:a”，而非“urn:x:buyer”。请自行申请并签订协议。",
+        ),
+        (
+            {"permission": [{"action": "use", "target": "urn:x:d"}]},
+            "use",
+            "target",
+            "The permission is for the dataset “urn:x:d”, not for “urn:x:data”. Ask for an agreement over this dataset.",
+            "该许可针对数据集“urn:x:d”，而非“urn:x:data”。请就该数据集申请并签订协议。",
+        ),
+        (
+            {"permission": [{"action": "use"}]},
+            "mine",
+            "request",
+            "The requested action “mine” is not known. Ask for a known action, such as “use”.",
+            "所请求的动作“mine”未知。请使用已知的动作，例如“use”。",
+        ),
+        (
+            {"permission": [{"action": "use", "duty": [PAY]}]},
+            "use",
+            "unpaid",
+            "Duty 1 of permission 1 asks for a payment of CNY 10.00 before the data is released; CNY 0.00 has been paid."
+            " Pay the outstanding amount first.",
+            "第 1 项许可的第 1 项义务要求先支付人民币 10.00 元方可交付；已支付人民币 0.00 元。请先付清所欠款项。",
+        ),
+        (
+            {"permission": [{"action": "use", "duty": [DELETE]}]},
+            "use",
+            "overdue",
+            "Duty 1 of permission 1 had to be done by 1 June 2026, 00:00 (UTC); it is 15 June 2026, 12:00 (UTC), so it"
+            " could not be done in time. Agree on a later date with the provider.",
+            "第 1 项许可的第 1 项义务须在2026年6月1日 00:00（UTC）之前完成；当前时间为2026年6月15日 12:00（UTC），"
+            "已无法按时完成。请与提供方协商延后日期。",
+        ),
+        (
+            {"permission": [{"action": "use"}], "prohibition": [{"action": "distribute"}], "conflict": "prohibit"},
+            "distribute",
+            "prohibited",
+            "Prohibition 1 applies: the consumer may not pass the data on to third parties."
+            " Agree on this use with the provider first.",
+            "第 1 项禁止适用：使用方不得向第三方提供该数据。请先与提供方就该用途达成约定。",
+        ),
+        (
+            {
+                "permission": [{"action": "use"}],
+                "prohibition": [{"action": "use", "constraint": [_one("purpose", "eq", "research")]}],
+                "conflict": "prohibit",
+            },
+            "use",
+            "not-excluded",
+            "Prohibition 1 may apply, and this cannot be excluded: the consumer may not use the data for research."
+            " State the missing fact in the request, or have it put on record.",
+            "第 1 项禁止可能适用，目前无法排除：使用方不得使用该数据，情形为用于科学研究。"
+            "请在请求中说明缺少的情况，或先行登记。",
+        ),
+        (
+            {"permission": [{"action": "use"}], "prohibition": [{"action": "read"}]},
+            "read",
+            "conflict",
+            "Permission 1 lets the consumer read the data and prohibition 1 forbids it; the policy does not say which"
+            " wins, so nothing is allowed. Ask the provider to set “conflict” to “prohibit” or “perm”.",
+            "第 1 项许可允许使用方读取该数据，而第 1 项禁止不允许；策略未规定以何者为准，因此不予允许。"
+            "请提供方将 conflict 设为 prohibit 或 perm。",
+        ),
+        (
+            {"permission": [{"action": "use", "constraint": [{"or": [_one("count", "gt", "1")]}]}]},
+            "use",
+            "choice",
+            "Permission 1 asks that at least one of 1 alternatives holds; none is known to hold. Meet one of them.",
+            "第 1 项许可要求 1 个备选条件中至少满足一个，目前没有确认满足的条件。请满足其中之一。",
+        ),
+        (
+            {"permission": [{"action": "use"}], "obligation": [{"action": "compensate"}]},
+            "use",
+            "unknown",
+            "The duty “compensate” at $.obligation[0] names no amount, so nothing is allowed."
+            " Ask the provider to add a payAmount.",
+            "$.obligation[0] 处的义务“compensate”未写明金额，因此不允许任何操作。请提供方补充 payAmount。",
+        ),
+    ],
+)
+def test_a_refusal_of_each_kind_in_words(ask, *, policy, action, code, en, zh):
+    reason = ask(parse({"@id": "urn:x"} | policy), action).reasons[0]
+    assert reason.code == code
+    assert reason.text_en == en
+    assert reason.text_zh == zh
+
+
+def test_the_two_tables_cover_every_code(request):
+    shown = {"constraint", "undecided"} | {
+        row[2] for mark in test_a_refusal_of_each_kind_in_words.pytestmark for row in mark.args[1]
+    }
+    assert shown == set(_CODES)
