@@ -58,7 +58,7 @@ def _is_simple(value: object, depth: int) -> bool:
         return True
     if isinstance(value, int):
         if not -MAX_INTEGER <= value <= MAX_INTEGER:
-            raise CanonicalError(f"the integer {value:.6g} is beyond ±(2^53 - 1); send it as a string")
+            raise CanonicalError(f"an integer of {value.bit_length()} bits is beyond ±(2^53 - 1); send it as a string")
         return True
     if isinstance(value, float):
         return False

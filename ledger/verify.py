@@ -1,8 +1,8 @@
 """Checking Merkle proofs (RFC 9162, sections 2.1.3.2 and 2.1.4.2).
 
 This module has no storage, clock or network, and shares no code with the building of proofs. Beyond
-the letter of the RFC every hash must be 32 bytes, and a tree of no leaves is proven by nothing but
-its own root, SHA-256("").
+the letter of the RFC every hash that is worked with must be 32 bytes, and a tree of no leaves is proven
+by nothing but its own root, SHA-256("").
 """
 
 from collections.abc import Sequence
@@ -44,7 +44,6 @@ def consistency(old: int, new: int, proof: Sequence[bytes], old_root: bytes, new
     Raises ProofError when it is not proven. An old size of 0 proves nothing about the log and is
     refused, except against another empty tree when both roots are SHA-256("").
     """
-    _require_hashes(old_root, new_root, *proof)
     if not 0 <= old <= new:
         raise ProofError(f"size {new} cannot extend size {old}")
     if old == new:
@@ -53,6 +52,7 @@ def consistency(old: int, new: int, proof: Sequence[bytes], old_root: bytes, new
         if old_root != new_root or (old == 0 and old_root != EMPTY_ROOT):
             raise ProofError(f"two different roots at size {old}: the log has forked")
         return
+    _require_hashes(old_root, new_root, *proof)
     if old == 0:
         raise ProofError("the empty tree proves nothing about a later one")
     if not proof:

@@ -22,6 +22,19 @@ from ledger.storage.memory import MemoryStorage
 from ledger.storage.sql import SqlStorage
 
 ORIGIN = "exchange.example/log"
+VECTORS = Path(os.environ.get("EXCHANGE_VECTORS") or Path(__file__).parents[3] / "shared" / "vectors")
+
+
+@pytest.fixture(scope="session")
+def vectors() -> Callable[[str], Path]:
+    """Return a function that gives a folder of test vectors, or skips the test where it is absent."""
+
+    def folder(name: str) -> Path:
+        if not (VECTORS / name).is_dir():
+            pytest.skip(f"the test vectors {name} are not in {VECTORS}; set EXCHANGE_VECTORS")
+        return VECTORS / name
+
+    return folder
 
 
 @pytest.fixture(scope="session")
