@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger import canonical
@@ -41,6 +41,7 @@ def test_three_is_the_highest_grade_and_concerns_the_state() -> None:
     assert "国家安全" in worst.text_zh
 
 
+@settings(deadline=None)
 @given(answers)
 def test_the_grade_is_the_highest_answer_and_the_rule_is_stored_with_the_answers(given_answers: dict[str, int]) -> None:
     found = grade(given_answers)
@@ -52,6 +53,7 @@ def test_the_grade_is_the_highest_answer_and_the_rule_is_stored_with_the_answers
     assert all(a["text_zh"] for a in document["answers"])
 
 
+@settings(deadline=None)
 @given(answers, st.sampled_from(["safety", "loss", "reach"]))
 def test_a_graver_answer_never_lowers_the_grade(given_answers: dict[str, int], question: str) -> None:
     graver = {**given_answers, question: 3}

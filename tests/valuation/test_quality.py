@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger import canonical
@@ -307,6 +307,7 @@ def test_the_report_is_the_same_every_time_and_has_a_digest(write: Write, assess
     assert json.loads(one.canonical())["measurements"][6]["numerator"] == one.measurements[6].numerator
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**12), st.integers(1, 10**12), st.sampled_from(["higher", "lower"]))
 def test_a_score_lies_between_nought_and_one_and_turns_with_the_direction(
     part: int, whole: int, direction: str
@@ -321,6 +322,7 @@ def test_a_score_lies_between_nought_and_one_and_turns_with_the_direction(
         assert abs((1 - score) * whole - part) < Decimal("1e-15")
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 100), st.one_of(st.none(), st.decimals(0, 1, places=6))), min_size=1))
 def test_the_overall_score_lies_between_the_worst_and_the_best_dimension(
     rows: list[tuple[int, Decimal | None]],
