@@ -21,6 +21,7 @@ from exchange.catalog.reading.refusals import damaged
 _PIECE = 1 << 16
 _DIRECTORY_BYTES_PER_ENTRY = 512
 _SMALL = 64 * MEBIBYTE
+_REMEMBERED_NAMES = 256
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 Start = Callable[[str, dict[str, str]], None]
@@ -139,6 +140,16 @@ class Walk:
         """Read to the end."""
         for _ in self.pieces():
             pass
+
+
+class LocalNames(dict[str, str]):
+    """Element names without their prefix, remembered, since a sheet repeats a handful of them millions of times."""
+
+    def __missing__(self, name: str) -> str:
+        found = name.rpartition(":")[2]
+        if len(self) < _REMEMBERED_NAMES:
+            self[name] = found
+        return found
 
 
 def local(name: str) -> str:

@@ -185,6 +185,8 @@ def _text_remarks(profile: Profile) -> list[ReadingWarning]:
         found += _date_remarks(profile, dates)
     elif profile.free:
         found += _stray_remarks(profile, [*dates, *numbers])
+    elif profile.declared_text:
+        found += _declared_remarks(profile, numbers)
     else:
         found += _number_remarks(profile, [*numbers, *dates])
     return found
@@ -208,6 +210,16 @@ def _date_remarks(profile: Profile, forms: list[Form]) -> list[ReadingWarning]:
     if len(forms) > 1:
         return [_mixed(profile, "mixed-dates", forms, ("dates of mixed forms", "多种写法的日期"))]
     return []
+
+
+def _declared_remarks(profile: Profile, numbers: list[Form]) -> list[ReadingWarning]:
+    """Return the remark on numbers that the file itself calls text: quoted in JSON, or text cells of a sheet."""
+    if not numbers or any(form.family not in ("integer", "decimal") for form in numbers):
+        return []
+    seen = profile.forms[numbers[0]]
+    english = f"holds numbers that the file stores as text, such as “{seen.example}” (row {seen.row}); it stays text."
+    chinese = f"的数字在文件中存为文本，如第 {seen.row} 行“{seen.example}”；保留为文本。"
+    return [_remark(profile, "numbers-as-text", profile.values(), english, chinese)]
 
 
 def _number_remarks(profile: Profile, forms: list[Form]) -> list[ReadingWarning]:
@@ -238,7 +250,7 @@ def _number_remarks(profile: Profile, forms: list[Form]) -> list[ReadingWarning]
             "请选择列类型 float64[decimal-comma] 或 int64[thousands]。"
         )
         return [_remark(profile, "ambiguous-comma", seen.count, english, chinese)]
-    if len(forms) > 1 and not profile.declared_text:
+    if len(forms) > 1:
         return [_mixed(profile, "mixed-forms", forms, ("numbers of mixed forms", "多种写法的数字"))]
     return []
 

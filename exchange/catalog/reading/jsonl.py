@@ -102,23 +102,27 @@ class JsonLinesSource:
         if not isinstance(value, dict):
             raise self._refuse("not-an-object", number, "The line is no JSON object.", "该行不是 JSON 对象。")
         check_column_count(max(len(value), len(self._spool.keys)), self.file, self._limits)
-        self._spool.append({key: self._cell(key, cell, number) for key, cell in value.items()}, len(line))
+        plain = {
+            key: cell if cell is None or type(cell) is _Number else self._cell(key, cell, number)
+            for key, cell in value.items()
+        }
+        self._spool.append(plain, len(line))
 
     def _cell(self, key: str, value: Any, number: int) -> str | None:
-        """Return a value as it stands in a text column."""
-        if value is None or type(value) is _Number:
-            return value
-        if isinstance(value, bool):
-            return "true" if value else "false"
+        """Return a value that is neither missing nor a number as it stands in a text column."""
         if isinstance(value, str):
             if value not in _NO_TEXT:
                 self._text.add(key)
-        else:
-            self._nested[key] = self._nested.get(key, 0) + 1
-            self._text.add(key)
+            if len(value) <= self._limits.max_cell_bytes and value.isascii():
+                return value
+        elif isinstance(value, bool):
+            return "true" if value else "false"
         try:
-            value = value if isinstance(value, str) else _dump(value)
-            size = len(value.encode()) if len(value) * 3 > self._limits.max_cell_bytes or not value.isascii() else 0
+            if not isinstance(value, str):
+                self._nested[key] = self._nested.get(key, 0) + 1
+                self._text.add(key)
+                value = _dump(value)
+            size = len(value.encode())
         except UnicodeEncodeError as error:
             raise self._refuse(
                 "undecodable", number, f"“{key}” holds half a character.", f"“{key}”含不完整的字符。"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from openpyxl.utils.cell import get_column_letter
 from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900, from_excel
 
-from exchange.catalog.reading.archive import Walk, local
+from exchange.catalog.reading.archive import LocalNames, Walk
 from exchange.catalog.reading.errors import shorten
 from exchange.catalog.reading.forms import MISSING_MARKS
 from exchange.catalog.reading.model import Limits
@@ -35,6 +35,7 @@ class SheetReader:
         self._walk.handle(start=self._start, end=self._end, text=self._text)
         self._book, self._texts, self._file, self._limits = book, texts, file, limits
         self._calendar = CALENDAR_MAC_1904 if book.from_1904 else CALENDAR_WINDOWS_1900
+        self._local = LocalNames()
         self._done: list[tuple[int, Row]] = []
         self._row: Row = {}
         self._number = 0
@@ -57,7 +58,7 @@ class SheetReader:
             yield from done
 
     def _start(self, element: str, attributes: dict[str, str]) -> None:
-        name = local(element)
+        name = self._local[element]
         if name == "c":
             self._begin_cell(attributes)
         elif name in ("v", "t"):
@@ -102,7 +103,7 @@ class SheetReader:
                 raise cell_too_long(self._file, self._number, letter, self._size, self._limits)
 
     def _end(self, element: str) -> None:
-        name = local(element)
+        name = self._local[element]
         if name in ("v", "t"):
             self._taking = False
         elif name == "c":
