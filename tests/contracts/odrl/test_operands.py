@@ -255,3 +255,11 @@ def test_a_time_without_zone_is_refused_when_the_question_is_put():
         World(agreement_start=naive)
     with pytest.raises(RequestError, match="first_use"):
         World(first_use=naive)
+
+
+def test_a_term_whose_kind_nobody_stated_cannot_be_told_apart_from_a_prohibited_kind(offer, ask):
+    rule = {"action": "use", "constraint": [{"leftOperand": "purpose", "operator": "isA", "rightOperand": "military"}]}
+    policy = offer(prohibition=[rule], conflict="prohibit")
+    assert ask(policy, purpose="drone-guidance").reasons[0].code == "not-excluded"
+    stated = World(broader={"drone-guidance": ["agriculture"]})
+    assert ask(policy, purpose="drone-guidance", world=stated).permitted
