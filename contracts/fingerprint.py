@@ -142,9 +142,8 @@ def mark(batch: Any, fingerprint: Fingerprint) -> Any:
             )
         units = _units(batch.column(index), column.step)
         chosen, position, flip = _choose(fingerprint.key, column.name, units.pairs, fingerprint.every)
-        rows = units.rows[chosen]
-        wanted = units.pairs[chosen] * 2 + (code[position[chosen]] ^ flip[chosen])
-        before = units.whole[chosen]
+        rows, before = units.rows[chosen], units.whole[chosen]
+        wanted = (before >> 1) * 2 + (code[position] ^ flip)
         low, high = column.bounds()
         leaves = ((before <= high) & (wanted > high)) | ((before >= low) & (wanted < low))
         changed = (wanted != before) & ~leaves
@@ -211,11 +210,11 @@ def _may_move(plan: Plan) -> set[str]:
 def _votes(array: Any, key: bytes, column: MarkedColumn, every: int) -> NDArray[np.float64]:
     units = _units(array, column.step)
     chosen, position, flip = _choose(key, column.name, units.pairs, every)
-    signs = ((units.whole[chosen] & 1) ^ flip[chosen]) * 2 - 1
+    signs = ((units.whole[chosen] & 1) ^ flip) * 2 - 1
     # Rows of one value are one piece of evidence: the majority among them counts once.
     _, first, inverse = np.unique(units.pairs[chosen], return_index=True, return_inverse=True)
     majority = np.sign(np.bincount(inverse, signs, len(first)))
-    votes: NDArray[np.float64] = np.bincount(position[chosen][first], majority, CODE_BITS).astype(np.float64)
+    votes: NDArray[np.float64] = np.bincount(position[first], majority, CODE_BITS).astype(np.float64)
     return votes
 
 
@@ -296,16 +295,17 @@ def _is_number(kind: Any) -> bool:
 
 def _choose(
     key: bytes, column: str, pairs: NDArray[np.int64], every: int
-) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
-    """For each pair whether it is marked, its position in the code and its mask bit (AES-256 as the keyed function)."""
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Which pairs are marked, and of each its position in the code and its mask bit (AES-256 is the keyed function)."""
     blocks = np.zeros((len(pairs), 2), np.int64)
     blocks[:, 0] = pairs
     # ECB only evaluates the block cipher; a pair always gives the same answer, as it must.
     encryptor = Cipher(algorithms.AES(_derive(key, b"cell", column, 32)), modes.ECB()).encryptor()  # noqa: S305
     answers = np.empty(blocks.size + 2, np.uint64)
     encryptor.update_into(blocks.data.cast("B") if len(pairs) else b"", answers.data.cast("B"))
-    first, second = answers[: blocks.size : 2], answers[1 : blocks.size : 2]
-    chosen = first % np.uint64(every) == 0
+    # A uniform 64-bit number lies below this for one pair in `every`.
+    chosen = np.flatnonzero(answers[: blocks.size : 2] < np.uint64(2**64 // every - 1))
+    second = answers[1 : blocks.size : 2][chosen]
     position = (second % np.uint64(CODE_BITS)).astype(np.int64)
     return chosen, position, (second >> np.uint64(63)).astype(np.int64)
 

@@ -12,23 +12,36 @@ from __future__ import annotations
 import hmac
 import io
 import secrets
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 import numpy as np
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hpke
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA512
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from contracts.errors import SealingError
+from contracts.key_wrapping import EncryptionKey, unwrap_key, wrap_key
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from _typeshed import ReadableBuffer, WriteableBuffer
+
+__all__ = [
+    "CHUNK_BYTES",
+    "HEADER_BYTES",
+    "KEY_BYTES",
+    "SEALED_CHUNK_BYTES",
+    "EncryptionKey",
+    "OpenReader",
+    "SealWriter",
+    "new_key",
+    "opened_length",
+    "sealed_length",
+    "unwrap_key",
+    "wrap_key",
+]
 
 KEY_BYTES = 32
 SALT_BYTES = 24
@@ -42,8 +55,6 @@ MAXIMUM_CHUNKS = 2**38
 _BATCH = 64
 # Chunks decrypted ahead of a sequential reader that asks for small pieces.
 _READ_AHEAD = 16
-
-_SUITE = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
 
 
 def sealed_length(length: int) -> int:
@@ -206,15 +217,25 @@ class SealWriter:
 class OpenReader(io.RawIOBase):
     """The plaintext of a sealed file, read at any position with bounded memory.
 
-    `source` must be seekable and belongs to this reader alone while it is in use; it is not closed. The
-    header, the key, the context and the length (by its last chunk) are checked at once; every chunk is
-    authenticated before a byte of it is handed out. After a chunk has failed, nothing more is read. Not for
-    use by two threads at once.
+    `source` must be seekable and belongs to this reader alone while it is in use; it is closed with the reader
+    only if `close_source` says so. The header, the key, the context and the length (by its last chunk) are
+    checked at once; every chunk is authenticated before a byte of it is handed out. After a chunk has failed,
+    nothing more is read. Not for use by two threads at once.
     """
 
-    def __init__(self, source: BinaryIO, key: bytes, context: bytes = b"") -> None:
+    def __init__(self, source: BinaryIO, key: bytes, context: bytes = b"", *, close_source: bool = False) -> None:
         super().__init__()
         self._source = source
+        self._close_source = close_source
+        try:
+            self._start(key, context)
+        except SealingError:
+            # Nobody will hold the reader that could close its source.
+            self.close()
+            raise
+
+    def _start(self, key: bytes, context: bytes) -> None:
+        source = self._source
         self._sealed_length = source.seek(0, io.SEEK_END)
         self._length = opened_length(self._sealed_length)
         header = self._fetch(0, HEADER_BYTES)
@@ -309,6 +330,14 @@ class OpenReader(io.RawIOBase):
         self._check_open()
         return self._position
 
+    def close(self) -> None:
+        """Let go of the plaintext in memory, and of the source where that was asked for."""
+        if not self.closed:
+            super().close()
+            self._window = memoryview(b"")
+            if self._close_source:
+                self._source.close()
+
     def readable(self) -> bool:
         return True
 
@@ -320,59 +349,6 @@ class OpenReader(io.RawIOBase):
             raise SealingError("The reader is closed.", "读取器已经关闭。")
 
 
-@dataclass(frozen=True)
-class EncryptionKey:
-    """An X25519 key pair, 32 raw bytes each (RFC 7748); the private half never shows in `repr`."""
-
-    private: bytes = field(repr=False)
-    public: bytes = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "public", _private(self.private).public_key().public_bytes_raw())
-
-    @classmethod
-    def generate(cls) -> EncryptionKey:
-        """A new key from the operating system's randomness."""
-        return cls(X25519PrivateKey.generate().private_bytes_raw())
-
-
 def new_key() -> bytes:
     """A fresh 32-byte key for one sealed file."""
     return secrets.token_bytes(KEY_BYTES)
-
-
-def wrap_key(key: bytes, recipient_public: bytes, info: bytes) -> bytes:
-    """Encrypt `key` to the holder of an X25519 key with HPKE (base mode, one shot): `enc || ciphertext`.
-
-    A 32-byte key gives 80 bytes. `info` (agreement, buyer, artefact…) must be given again to unwrap. Raises
-    SealingError where the public key is not one.
-    """
-    try:
-        public = X25519PublicKey.from_public_bytes(recipient_public)
-        return _SUITE.encrypt(key, public, info)
-    except ValueError as error:
-        raise SealingError(
-            "The recipient's encryption key is not a usable X25519 public key.",
-            "接收方的加密公钥不是可用的 X25519 公钥。",
-        ) from error
-
-
-def unwrap_key(wrapped: bytes, private: bytes, info: bytes) -> bytes:
-    """The key that `wrap_key` encrypted.
-
-    Raises SealingError for another recipient, another `info` or altered bytes.
-    """
-    try:
-        return _SUITE.decrypt(wrapped, _private(private), info)
-    except (InvalidTag, ValueError) as error:
-        raise SealingError(
-            "The wrapped key does not open: it was made for another recipient or purpose, or was altered.",
-            "无法打开封装的密钥：它属于其他接收方或用途，或者已被改动。",
-        ) from error
-
-
-def _private(raw: bytes) -> X25519PrivateKey:
-    try:
-        return X25519PrivateKey.from_private_bytes(raw)
-    except ValueError as error:
-        raise SealingError("An X25519 private key has 32 bytes.", "X25519 私钥应为 32 字节。") from error

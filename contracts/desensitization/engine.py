@@ -61,12 +61,16 @@ class Part:
 def open_parquet(source: Any) -> Any:
     """A Parquet reader with bounded memory on a path or a seekable file object.
 
-    Raises PlanError where it is not a complete Parquet file. Pre-buffering is off: it would hold the whole file, and
-    abort the process at exit when it reads through Python.
+    Raises PlanError where it is not a complete Parquet file, and closes a file object then. Pre-buffering is off: it
+    would hold the whole file, and abort the process at exit when it reads through Python.
     """
     try:
         return pq.ParquetFile(source, pre_buffer=False)
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except Exception as error:
+        if hasattr(source, "close"):
+            source.close()
+        if not isinstance(error, pa.ArrowException | OSError | ValueError):
+            raise
         raise PlanError(
             "The source is not a complete Parquet file.",
             "数据源不是完整的 Parquet 文件。",
@@ -197,7 +201,7 @@ def run(
 ) -> Iterator[Part]:
     """Deliver one or more Parquet files of one schema, as one part for every source row group, in order.
 
-    Each `source` opens its file (see `open_parquet`) and is called once by every thread. At most `threads + 1` parts
+    Each `source` opens its file (see `open_parquet`) and is called once by every thread; the files are closed. At most `threads + 1` parts
     are held at a time, so memory does not grow with the file. The parts depend on the bytes, plan, keys and
     fingerprint alone, not on the number of threads. A source without a row group gives one part without rows.
     `progress(done, total)` counts row groups. Raises PlanError as `compile_plan` does.
@@ -259,7 +263,7 @@ class _Files:
         if number not in opened:
             opened[number] = self._sources[number]()
             with self._lock:
-                self._stack.callback(opened[number].close)
+                self._stack.callback(opened[number].close, force=True)
         return opened[number]
 
     def schema(self) -> Any:

@@ -237,6 +237,23 @@ def test_a_source_that_shrinks_while_it_is_read_is_refused(tmp_path: Path) -> No
             reader.read()
 
 
+def test_the_source_is_closed_only_where_that_was_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "sealed"
+    path.write_bytes(seal(b"data"))
+    with path.open("rb") as source:
+        OpenReader(source, KEY).close()
+        assert not source.closed
+        reader = OpenReader(source, KEY, close_source=True)
+        reader.close()
+        assert source.closed
+        with pytest.raises(SealingError):
+            reader.read(1)
+    with path.open("rb") as source:
+        with pytest.raises(SealingError):
+            OpenReader(source, bytes(32), close_source=True)
+        assert source.closed
+
+
 def test_parquet_reads_through_the_reader(tmp_path: Path) -> None:
     table = pa.table({"n": range(200_000), "s": [f"row {n}" for n in range(200_000)]})
     path = tmp_path / "sealed"

@@ -385,6 +385,21 @@ def test_a_run_that_is_left_early_stops_and_closes_its_files(tmp_path: Path) -> 
     assert all(file.closed for file in opened)
 
 
+def test_sealed_sources_are_closed_with_the_run(tmp_path: Path) -> None:
+    path = tmp_path / "sealed"
+    data = _bytes(machine_table(2_000), row_group_size=500)
+    with path.open("wb") as target, SealWriter(target, bytes(32)) as writer:
+        writer.write(data)
+    opened: list[io.BufferedReader] = []
+
+    def source() -> pq.ParquetFile:
+        opened.append(path.open("rb"))
+        return open_parquet(OpenReader(opened[-1], bytes(32), close_source=True))
+
+    assert len(list(run(source, PLAN, KEYS, threads=2))) == 4
+    assert all(file.closed for file in opened)
+
+
 def test_progress_counts_the_row_groups(source: Callable) -> None:
     seen: list[tuple[int, int]] = []
     list(run(source, PLAN, KEYS, threads=2, progress=lambda done, total: seen.append((done, total))))
