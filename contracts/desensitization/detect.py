@@ -29,6 +29,10 @@ __all__ = ["Finding", "detect"]
 _BY_NAME = ("operator_name", "supplier_name", "customer_name", "machine_serial")
 # Below this share of a text column a match is an accident of one row, however sure its check character.
 _INSIDE_SHARE = 0.002
+# A longer value is looked at up to here; identifiers are short, and one cell must not hold up a column.
+_LONGEST = 4_096
+# A column of more bytes than this is looked at in its first rows alone; Arrow strings end at twice as much.
+_MOST_BYTES = 1 << 30
 _INSIDE_KINDS = frozenset({"resident_id", "email", "mobile_phone"})
 
 
@@ -41,7 +45,10 @@ def detect(source: Any, *, sample_rows: int = 100_000) -> tuple[Finding, ...]:
     findings: list[Finding] = []
     if table is not None:
         for index, field in enumerate(table.schema):
-            findings += _column(field.name, table.column(index).combine_chunks())
+            column = table.column(index)
+            if column.nbytes > _MOST_BYTES:
+                column = column.slice(0, max(1, len(column) * _MOST_BYTES // column.nbytes))
+            findings += _column(field.name, column.combine_chunks())
     return tuple(findings)
 
 
@@ -124,7 +131,7 @@ def _texts(array: Any, numbers: NDArray[np.float64] | None) -> tuple[Any, NDArra
         array = array.cast(pa.string())
     elif not pa.types.is_string(kind):
         return None
-    values = array.drop_null()
+    values = pc.utf8_slice_codeunits(array.drop_null(), 0, _LONGEST)
     if not pc.all(pc.string_is_ascii(values)).as_py():
         values = pc.utf8_normalize(values, "NFKC")
     values = pc.utf8_trim_whitespace(values)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.desensitization.kinds import Category
+from contracts.desensitization.kinds import KINDS, Category
+from contracts.errors import PlanError
 
 
 @dataclass(frozen=True)
@@ -29,3 +31,16 @@ class Finding:
     def to_json(self) -> dict[str, Any]:
         """The finding as a JSON object, without any value of the column."""
         return {name: value for name, value in vars(self).items() if value is not None}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Finding:
+        """The finding that `to_json` wrote; raises PlanError for anything else."""
+        try:
+            finding = cls(**document)
+        except TypeError as error:
+            raise PlanError("A finding lacks or does not know a member.", "识别结果缺少或包含未知的成员。") from error
+        if finding.kind not in KINDS or finding.category != KINDS[finding.kind].category:
+            raise PlanError(
+                f"There is no kind of finding {finding.kind!r}.", f"没有类别为 {finding.kind!r} 的识别结果。"
+            )
+        return finding

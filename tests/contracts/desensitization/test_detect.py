@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.csv
 import pytest
 
-from contracts.desensitization.detect import detect
+from contracts.desensitization.detect import Finding, detect
 from contracts.desensitization.kinds import KINDS
+from contracts.errors import PlanError
 
 DATA = Path(os.environ.get("EXCHANGE_DATA", Path(__file__).parents[4] / "shared" / "data"))
 ROWS = 400
@@ -242,6 +243,22 @@ def test_a_price_comes_with_a_width_that_fits_it() -> None:
         assert finding.width == width
     (finding,) = detect(pa.table({"price": pa.array([3, 4, 5])}))
     assert finding.width == 1
+
+
+def test_a_very_long_cell_is_looked_at_only_so_far() -> None:
+    values = [f"持证人 {resident_id()} " + "x" * 5_000_000, *(["无"] * 50)]
+    assert [finding.kind for finding in detect(pa.table({"note": values}))] == ["resident_id"]
+    assert detect(pa.table({"note": ["x" * 5_000_000 + f" {resident_id()}"]})) == ()
+
+
+def test_findings_read_back_from_json_and_strange_ones_are_refused() -> None:
+    table = pa.table({"tel": column(phone), "price": column(lambda: RANDOM.uniform(1, 9))})
+    for finding in detect(table):
+        assert Finding.from_json(finding.to_json()) == finding
+    good = detect(table)[0].to_json()
+    for wrong in ({}, good | {"extra": 1}, good | {"kind": "soul"}, good | {"category": "sensitive"}):
+        with pytest.raises(PlanError):
+            Finding.from_json(wrong)
 
 
 def test_hostile_values_are_only_values() -> None:

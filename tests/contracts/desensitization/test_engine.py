@@ -1,5 +1,6 @@
 """What leaves is exactly what the plan says: complete, the same every time, in order, and nothing besides."""
 
+import base64
 import datetime as dt
 import hashlib
 import io
@@ -129,6 +130,10 @@ def test_nothing_that_was_taken_out_is_in_the_delivered_bytes(source: Callable) 
         file = pq.ParquetFile(pa.BufferReader(part.data))
         assert set(file.schema_arrow.metadata or {}) == set()
         assert set(file.metadata.metadata or {}) <= {b"ARROW:schema"}
+        arrow_schema = base64.b64decode((file.metadata.metadata or {}).get(b"ARROW:schema", b""))
+        assert b"plant" in arrow_schema
+        assert b"CANARY" not in arrow_schema
+        assert b"identity" not in arrow_schema
         plain = io.BytesIO()
         pq.write_table(file.read(), plain, compression="none", use_dictionary=False)
         assert b"CANARY" not in plain.getvalue()
