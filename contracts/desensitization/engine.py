@@ -133,7 +133,7 @@ def _try_out(compiled: Compiled) -> None:
     for column in compiled.schema:
         try:
             write_part(pa.schema([column]), [])
-        except (pa.ArrowException, NotImplementedError) as error:
+        except pa.ArrowException as error:
             raise PlanError(
                 f"The column {column.name!r} of type {column.type} cannot be written to Parquet.",
                 f"“{column.name}”列（类型 {column.type}）无法写入 Parquet。",

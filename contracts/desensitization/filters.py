@@ -37,7 +37,7 @@ def prepare_filter(item: RowFilter, source: Any) -> Callable[[Any], Any]:
         compare = _COMPARE[item.operator]
         # The comparison is tried on an empty column, so that a wrong type is refused before any row is read.
         compare(pa.array([], kind), value)
-    except (ValueError, TypeError, ArithmeticError, NotImplementedError, pa.ArrowException) as error:
+    except (ValueError, TypeError, ArithmeticError, pa.ArrowException) as error:
         raise PlanError(
             f"The row filter on {item.column!r} does not fit the column's type {kind}.",
             f"“{item.column}”列的行过滤条件与其类型 {kind} 不符。",
