@@ -99,6 +99,8 @@ class Log(Generic[C]):
         with self._exclusive(deadline):
             self.storage.integrate(deadline)
             while not _is_signed(view := self.storage.view()):
+                if view.frontier.size == 0:
+                    raise LedgerError("the log has no genesis yet: call Log.open first")
                 self._sign(view, deadline)
                 if time.monotonic() > deadline:
                     raise LedgerUnavailableError("no checkpoint could be signed in time")

@@ -2,15 +2,17 @@
 
 import itertools
 import os
+import runpy
 import secrets
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pysqlite3.dbapi2
 import pytest
 import sqlalchemy as sa
 
@@ -49,33 +51,25 @@ def postgresql_server() -> Iterator[Any]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _sqlite_engine(url: str) -> sa.Engine:
-    """An engine as the exchange makes it: WAL, synchronous=FULL, writers begin IMMEDIATE."""
-    engine = sa.create_engine(
-        url, module=pysqlite3.dbapi2, connect_args={"isolation_level": None, "timeout": 10}, pool_size=20
-    )
-
-    def configure(connection: Any, _record: Any) -> None:
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000"):
-            connection.execute(f"PRAGMA {pragma}").close()
-
-    def begin(connection: sa.Connection) -> None:
-        writes = connection.get_execution_options().get("writes", True)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    sa.event.listen(engine, "connect", configure)
-    sa.event.listen(engine, "begin", begin)
-    return engine
+WORKER = Path(__file__).with_name("worker.py")
 
 
 @pytest.fixture(scope="session")
 def make_engine() -> Callable[[str], sa.Engine]:
-    """Return an engine for a URL, configured as in production."""
+    """Return a function that gives an engine for a URL, configured as in production."""
+    return runpy.run_path(str(WORKER))["make_engine"]
 
-    def make(url: str) -> sa.Engine:
-        return _sqlite_engine(url) if url.startswith("sqlite") else sa.create_engine(url, pool_size=20)
 
-    return make
+@pytest.fixture(scope="session")
+def start_worker() -> Callable[..., subprocess.Popen[str]]:
+    """Return a function that starts a process which appends to the log of a URL."""
+
+    def start(url: str, count: int, *options: str) -> subprocess.Popen[str]:
+        command = [sys.executable, str(WORKER), url, str(count), *options]
+        environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+
+    return start
 
 
 @pytest.fixture

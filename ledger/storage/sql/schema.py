@@ -94,15 +94,15 @@ def _ddl(text: str, dialect: str) -> Any:
 
 
 def _refuse(table: sa.Table, event: str, condition: str = "") -> None:
-    """Let the database itself refuse an event on a table, whoever asks for it."""
-    sa.event.listen(table, "before_create", _ddl(_POSTGRESQL_FUNCTION, "postgresql"))
+    """Let the database itself refuse an event on a table, whoever asks; also on the table's copies."""
+    sa.event.listen(table, "before_create", _ddl(_POSTGRESQL_FUNCTION, "postgresql"), propagate=True)
     level = "STATEMENT" if event == "TRUNCATE" else "ROW"
     for dialect, template in (("sqlite", _SQLITE_REFUSAL), ("postgresql", _POSTGRESQL_REFUSAL)):
         if dialect == "sqlite" and event == "TRUNCATE":
             continue
         when = f"WHEN ({condition})" if condition else ""
         text = template.format(table=table.name, event=event, level=level, condition=when)
-        sa.event.listen(table, "after_create", _ddl(text, dialect))
+        sa.event.listen(table, "after_create", _ddl(text, dialect), propagate=True)
 
 
 for _table in _IMMUTABLE:
@@ -118,18 +118,13 @@ _refuse(
     " OR NEW.statement_id <> OLD.statement_id OR NEW.field <> OLD.field",
 )
 # SQLite deletes without asking the triggers when an INSERT says OR REPLACE, so the taken keys refuse it.
-for _table, _keys in (
-    (statements, ("statement_id",)),
-    (entries, ('"index"', "statement_id")),
-    (hashes, ("position",)),
-    (checkpoints, ("size", "previous")),
-    (openings, ("statement_id", "field")),
+for _table, _same in (
+    (statements, "statement_id = NEW.statement_id OR (agreement = NEW.agreement AND counter = NEW.counter)"),
+    (entries, '"index" = NEW."index" OR statement_id = NEW.statement_id'),
+    (hashes, "position = NEW.position"),
+    (checkpoints, "size = NEW.size OR previous = NEW.previous"),
+    (openings, "statement_id = NEW.statement_id AND field = NEW.field"),
 ):
-    _joined = " AND " if _table is openings else " OR "
-    _same = _joined.join(f"{key} = NEW.{key}" for key in _keys)
-    _taken = f"EXISTS (SELECT 1 FROM {_table.name} WHERE {_same})"  # noqa: S608  # Names of this file only.
-    sa.event.listen(
-        _table,
-        "after_create",
-        _ddl(_SQLITE_REFUSAL.format(table=_table.name, event="INSERT", condition=f"WHEN {_taken}"), "sqlite"),
-    )
+    _taken = f"WHEN EXISTS (SELECT 1 FROM {_table.name} WHERE {_same})"  # noqa: S608  # Names of this file only.
+    _text = _SQLITE_REFUSAL.format(table=_table.name, event="INSERT", condition=_taken)
+    sa.event.listen(_table, "after_create", _ddl(_text, "sqlite"), propagate=True)
