@@ -116,8 +116,11 @@ def open_source(
     if not files:
         raise SourceError("Name at least one Parquet file.")
     orders = [_order(files[0], file) for file in files]
-    Path(temp_directory).mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="valuation-", dir=temp_directory))
+    try:
+        Path(temp_directory).mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix="valuation-", dir=temp_directory))
+    except OSError as error:
+        raise ResourceError(f"The spill folder cannot be used: {error}.") from error
     try:
         with _connect(folder, memory_limit, threads) as connection:
             with translated():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -245,6 +246,23 @@ def test_too_little_memory_is_an_error_that_says_so(write: Write, profiled: Prof
         profiled(path, memory_limit="5MB")
     with pytest.raises(ValuationError, match="settings"):
         profiled(path, memory_limit="a lot")
+
+
+def test_what_does_not_fit_in_memory_is_spilled_and_still_counted_exactly(write: Write, profiled: Profiled) -> None:
+    numbers = pa.concat_arrays([pa.array(np.arange(600_000)), pa.array(np.arange(5))]).cast(pa.string())
+    path = write({"text": pc.binary_join_element_wise("a serial number of some length", numbers, ", ")})
+    found = profiled(path, memory_limit="40MB")
+    assert found.column("text").distinct == 600_000
+    assert found.duplicate_rows == 5
+
+
+def test_a_spill_folder_that_cannot_be_used_is_an_error_that_says_so(
+    write: Write, profiled: Profiled, tmp_path: Path
+) -> None:
+    occupied = tmp_path / "file"
+    occupied.write_text("")
+    with pytest.raises(ResourceError, match="spill folder"):
+        profiled(write({"a": [1]}), temp_directory=occupied)
 
 
 def test_progress_moves_forward_to_one_and_nothing_is_left_behind(

@@ -8,9 +8,9 @@ from typing import Final
 from valuation.profile import ColumnProfile, Profile, TimeProfile
 from valuation.quality.model import QualityFinding
 
-# A text column is said to hold another kind of value when every tested value has its form.
+# A text column is said to hold another kind of value when every tested value has its form. Whole numbers are left
+# out: telephone numbers and codes are rightly kept as text.
 _TYPED_FORMS: Final = {
-    "integer": "整数",
     "decimal": "小数",
     "date": "日期",
     "day-first date": "日期（日在前）",
