@@ -92,7 +92,8 @@ def duration(value: timedelta | float | None) -> str:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 60:
         return f"{seconds:.1f} s"
-    counts, rest = [], int(seconds)
+    counts: list[tuple[int, str]] = []
+    rest = int(seconds)
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
         count, rest = divmod(rest, length)
         if count or counts:
