@@ -23,7 +23,7 @@ class Account:
 @cache
 def chart() -> tuple[Account, ...]:
     """The accounts, in the order in which a report lists them."""
-    file = resources.files("valuation.approaches") / "data" / "chart-of-accounts.json"
+    file = resources.files("valuation.approaches") / "chart-of-accounts.json"
     return tuple(Account(**value) for value in json.loads(file.read_text("utf-8"))["accounts"])
 
 

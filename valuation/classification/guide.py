@@ -147,6 +147,6 @@ def category(name: str) -> Category:
 
 def read(name: str) -> dict[str, Any]:
     """A data file of this package."""
-    text = (resources.files("valuation.classification") / "data" / name).read_text("utf-8")
+    text = (resources.files("valuation.classification") / name).read_text("utf-8")
     document: dict[str, Any] = json.loads(text)
     return document

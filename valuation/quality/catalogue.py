@@ -65,7 +65,7 @@ class Catalogue:
 @cache
 def catalogue() -> Catalogue:
     """The catalogue that ships with this package."""
-    file = resources.files("valuation.quality") / "data" / "gbt36344-2018.json"
+    file = resources.files("valuation.quality") / "gbt36344-2018.json"
     document = json.loads(file.read_text("utf-8"))
     return Catalogue(
         standard=document["standard"],
