@@ -137,6 +137,8 @@ class CsvSource:
                 block_size=self._limits.max_row_bytes,
                 use_threads=False,
                 column_names=columns,
+                # Blank lines above the header would be skipped in place of the header.
+                skip_rows=self.sample.blank_lines(),
                 skip_rows_after_names=1 if self.header else 0,
             ),
             parse_options=pa.csv.ParseOptions(

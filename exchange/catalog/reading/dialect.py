@@ -29,6 +29,11 @@ class Sample:
     text: str
     complete: bool
 
+    def blank_lines(self) -> int:
+        """Return how many lines before the first record are empty."""
+        breaks = self.text[: len(self.text) - len(self.text.lstrip("\r\n"))]
+        return len(breaks.splitlines())
+
     def records(self, delimiter: str, most: int = _RECORDS) -> list[list[str]]:
         """Return the first records that are not blank, without one that the end of the sample cuts."""
         rows: list[list[str]] = []

@@ -49,7 +49,10 @@ def detect_encoding(path: Path, file: str, forced: str | None = None) -> Encodin
         head = stream.read(4)
     for mark, codec in _BOMS:
         if head.startswith(mark):
-            return Encoding(codec, len(mark), _decode_all(path, file, codec, len(mark)))
+            try:
+                return Encoding(codec, len(mark), _decode_all(path, file, codec, len(mark)))
+            except _UndecodableError as error:
+                raise _undecodable(file, codec, error.offset, error.byte) from error
     try:
         return Encoding("utf-8", 0, _decode_all(path, file, "utf-8", 0))
     except _UndecodableError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,10 +41,11 @@ class Desk:
 
     def refuse(self, *uploads: Upload, **options: Any) -> ReadingError:
         """Return the error, having seen that it speaks both languages and left nothing behind."""
-        self.target.mkdir(exist_ok=True)
+        target = self.root / "refused"
+        target.mkdir(exist_ok=True)
         with pytest.raises(ReadingError) as caught:
-            to_parquet(uploads, self.target, **options)
-        assert list(self.target.iterdir()) == []
+            to_parquet(uploads, target, **options)
+        assert list(target.iterdir()) == []
         error = caught.value
         assert error.reason_en
         assert error.mend_en
@@ -57,15 +57,6 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
-
-
-@pytest.fixture(scope="session")
-def real_data() -> Path:
-    default = Path(__file__).resolve().parents[5] / "shared" / "data"
-    folder = Path(os.environ.get("EXCHANGE_DATA", default))
-    if not folder.is_dir():
-        pytest.skip(f"the real data is not at {folder}; set EXCHANGE_DATA")
-    return folder
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import math
 import pyarrow as pa
 import pytest
 
+at = dt.datetime.fromisoformat
 TEXT, INT, FLOAT = pa.string(), pa.int64(), pa.float64()
 
 
@@ -91,7 +92,7 @@ def test_missing_value_marks_are_null_among_numbers_and_verbatim_in_text(desk):
 
 
 def test_an_empty_quoted_text_is_no_missing_value(desk):
-    table, rows = desk.read(desk.file("a.csv", 'x,y\n"",1\n,2\nz,3\n'))
+    _, rows = desk.read(desk.file("a.csv", 'x,y\n"",1\n,2\nz,3\n'))
     assert rows["x"].to_pylist() == ["", None, "z"]
 
 
@@ -141,11 +142,17 @@ def test_dates_of_one_unambiguous_form_are_dates(desk, cells, values):
 @pytest.mark.parametrize(
     ("cells", "values"),
     [
-        (["2024-01-05 10:20", "2024-01-05 10:20:30.5"], [dt.datetime(2024, 1, 5, 10, 20), dt.datetime(2024, 1, 5, 10, 20, 30, 500000)]),
-        (["2024-01-05T10:20:30"], [dt.datetime(2024, 1, 5, 10, 20, 30)]),
-        (["2024/1/5 0:15", "2024/1/15 23:00"], [dt.datetime(2024, 1, 5, 0, 15), dt.datetime(2024, 1, 15, 23)]),
-        (["01/01/2018 00:15", "31/12/2018 23:45"], [dt.datetime(2018, 1, 1, 0, 15), dt.datetime(2018, 12, 31, 23, 45)]),
-        (["2024年1月5日 8:05", "2024年1月5日10:30:00"], [dt.datetime(2024, 1, 5, 8, 5), dt.datetime(2024, 1, 5, 10, 30)]),
+        (
+            ["2024-01-05 10:20", "2024-01-05 10:20:30.5"],
+            [at("2024-01-05 10:20:00"), at("2024-01-05 10:20:30.500000")],
+        ),
+        (["2024-01-05T10:20:30"], [at("2024-01-05 10:20:30")]),
+        (["2024/1/5 0:15", "2024/1/15 23:00"], [at("2024-01-05 00:15:00"), at("2024-01-15 23:00:00")]),
+        (["01/01/2018 00:15", "31/12/2018 23:45"], [at("2018-01-01 00:15:00"), at("2018-12-31 23:45:00")]),
+        (
+            ["2024年1月5日 8:05", "2024年1月5日10:30:00"],
+            [at("2024-01-05 08:05:00"), at("2024-01-05 10:30:00")],
+        ),
     ],
 )
 def test_times_without_a_zone_stay_without_one(desk, cells, values):
@@ -225,7 +232,7 @@ def test_the_publisher_corrects_a_type(desk):
     assert column(desk, "1", "2", overrides={"x": "text"})[:2] == (TEXT, ["1", "2"])
     assert column(desk, "1", "2", overrides={"x": "float64"})[:2] == (FLOAT, [1.0, 2.0])
     assert column(desk, "1,500", "2", overrides={"x": "float64[decimal-comma]"})[:2] == (FLOAT, [1.5, 2.0])
-    moments = [dt.datetime(2024, 1, 13), dt.datetime(2024, 1, 5)]
+    moments = [at("2024-01-13 00:00:00"), at("2024-01-05 00:00:00")]
     assert column(desk, "13/01/2024", "05/01/2024", overrides={"x": "timestamp"})[:2] == (pa.timestamp("us"), moments)
 
 
@@ -255,7 +262,7 @@ def test_inspection_shows_type_example_missing_values_and_alternatives(desk):
 
 
 def test_every_alternative_that_is_shown_can_be_chosen(desk):
-    text = "a,b,c,d,e\n1,01/02/2024,\"1,500\",true,0007\n2,03/04/2024,12,false,1\n"
+    text = 'a,b,c,d,e\n1,01/02/2024,"1,500",true,0007\n2,03/04/2024,12,false,1\n'
     upload = desk.file("a.csv", text)
     tried = 0
     for guess in desk.look(upload).columns:
