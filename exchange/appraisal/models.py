@@ -21,6 +21,8 @@ class QualityAssessment(Base):
     dataset_id: Mapped[str] = mapped_column(ForeignKey("dataset.id"), index=True)
     participant_id: Mapped[str] = mapped_column(ForeignKey("participant.id"), index=True)
     report: Mapped[dict[str, Any]] = mapped_column(JSON)
+    # What a valuation report says of the files, rules and code besides the quality, made once with the files at hand.
+    basis: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     # Counts of each column that reveal no value (type, nulls, distinct), for the dictionary on the dataset's page.
     columns: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
     profile: Mapped[bytes] = mapped_column(LargeBinary)

@@ -44,7 +44,14 @@ def encoded_profile(measured: Profile) -> bytes:
 
 @operation("appraisal.quality_ready", None)
 def quality_ready(
-    step: Step, *, version: str, report: dict[str, Any], digest: str, columns: list[dict[str, Any]], profile: str
+    step: Step,
+    *,
+    version: str,
+    report: dict[str, Any],
+    digest: str,
+    basis: dict[str, Any],
+    columns: list[dict[str, Any]],
+    profile: str,
 ) -> dict[str, Any]:
     """Keep a version's quality report, once, and record its digest under the exchange's statement key."""
     row = catalog.get_version(step.session, version)
@@ -55,7 +62,7 @@ def quality_ready(
     wrapped = tenant_keys(step.services.keystore, owner).wrap(base64.b64decode(profile), f"profile/{version}")
     step.session.add(
         QualityAssessment(
-            id=step.new_id(), version_id=version, dataset_id=row.dataset_id, participant_id=owner.id, report=report,
+            id=step.new_id(), version_id=version, dataset_id=row.dataset_id, participant_id=owner.id, report=report, basis=basis,
             columns=columns, profile=wrapped, digest=digest, created_at=step.now,
         )
     )  # fmt: skip

@@ -15,7 +15,7 @@ from exchange.access import STRANGER, Actor, Permission
 from exchange.catalog import listing, schemas, uploads, views
 from exchange.catalog.datasets import own_dataset, own_datasets
 from exchange.catalog.versions import get_version, own_version
-from exchange.errors import InvalidInputError, NotFoundError, StorageError
+from exchange.errors import InvalidInputError, StorageError
 from exchange.participants import service as participants
 from exchange.web import answer, current_actor, end_reading, operations, reading, requires, run
 from valuation.classification import guide
@@ -197,12 +197,8 @@ def versions(dataset: str) -> dict[str, Any]:
 @requires(Permission.PUBLIC)
 def version(version: str) -> dict[str, Any]:
     """Show a version: one's own in any state, or one that is offered to the caller."""
-    row = get_version(reading(), version)
-    dataset = listing.visible_dataset(reading(), reader(), row.dataset_id)
-    own = dataset.participant_id == reader().participant
-    if not own and row.id not in {offer.version_id for offer in listing.offers_of(reading(), reader(), dataset)}:
-        raise NotFoundError()
-    return views.version_view(row, own=own)
+    row = listing.visible_version(reading(), reader(), version)
+    return views.version_view(row, own=row.dataset.participant_id == reader().participant)
 
 
 @blueprint.post("/versions/<version>/publication")

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, contains_eager, joinedload
 from exchange.access import Actor
 from exchange.catalog import checks, search
 from exchange.catalog.datasets import DOMAINS
-from exchange.catalog.models import Dataset, Offer, OfferNumber
+from exchange.catalog.models import Dataset, DatasetVersion, Offer, OfferNumber
 from exchange.errors import InvalidInputError, NotFoundError
 from exchange.participants.models import Participant
 
@@ -79,6 +79,19 @@ def visible_dataset(session: Session, actor: Actor, dataset_id: str) -> Dataset:
         raise NotFoundError()
     if actor.participant != found.participant_id and not offers_of(session, actor, found):
         raise NotFoundError()
+    return found
+
+
+def visible_version(session: Session, actor: Actor, version_id: str) -> DatasetVersion:
+    """Return a version of the firm's own, or one that an offer which the actor sees is made of. Raises NotFoundError."""
+    found = session.get(DatasetVersion, version_id)
+    if found is None:
+        raise NotFoundError()
+    dataset = visible_dataset(session, actor, found.dataset_id)
+    if actor.participant != dataset.participant_id:
+        offered = {offer.version_id for offer in offers_of(session, actor, dataset)}
+        if version_id not in offered:
+            raise NotFoundError()
     return found
 
 

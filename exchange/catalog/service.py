@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from exchange.access import Actor
 from exchange.catalog.datasets import current_version, own_dataset, own_datasets
-from exchange.catalog.listing import Page, find, listed, offers_of, visible_dataset, visible_offer
+from exchange.catalog.listing import Page, find, listed, offers_of, visible_dataset, visible_offer, visible_version
 from exchange.catalog.offers import own_offer, own_offers, set_price
 from exchange.catalog.preview import preview
 from exchange.catalog.rights import check_may_be_offered
@@ -37,6 +37,7 @@ __all__ = [
     "take",
     "visible_dataset",
     "visible_offer",
+    "visible_version",
 ]
 
 

@@ -307,6 +307,7 @@ def upgrade() -> None:
         sa.Column("dataset_id", sa.String(length=64), nullable=False),
         sa.Column("participant_id", sa.String(length=64), nullable=False),
         sa.Column("report", sa.JSON(), nullable=False),
+        sa.Column("basis", sa.JSON(), nullable=False),
         sa.Column("columns", sa.JSON(), nullable=False),
         sa.Column("profile", sa.LargeBinary(), nullable=False),
         sa.Column("digest", sa.String(length=80), nullable=False),
