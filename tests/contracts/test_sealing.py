@@ -279,11 +279,11 @@ def test_zip_archives_are_written_and_read_sealed() -> None:
 
 def test_the_reader_holds_no_more_than_its_window(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    fetch: Callable[[OpenReader, int, int], bytes] = OpenReader._fetch
+    fetch: Callable[[OpenReader, int, memoryview], memoryview] = OpenReader._fetch
 
-    def watched(self: OpenReader, start: int, size: int) -> bytes:
-        asked.append(size)
-        return fetch(self, start, size)
+    def watched(self: OpenReader, start: int, into: memoryview) -> memoryview:
+        asked.append(len(into))
+        return fetch(self, start, into)
 
     monkeypatch.setattr(OpenReader, "_fetch", watched)
     data = plaintext(500 * CHUNK_BYTES)
