@@ -108,6 +108,7 @@ class VersionSchema(Schema):
     job = fields.String(allow_none=True)
     parts = fields.Integer()
     correctable = fields.Boolean()
+    job_state = fields.Dict(allow_none=True, metadata={"description": "how far the reading is"})
 
 
 class VersionsSchema(Schema):

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, object_session
 
 from contracts.desensitization.plan import Plan
 from contracts.odrl import describe, parse
+from exchange import jobs
 from exchange.access import Actor
 from exchange.audit.models import StatementIndex
 from exchange.catalog.datasets import current_version, open_offers
@@ -75,9 +76,18 @@ def version_view(version: DatasetVersion, *, own: bool) -> dict[str, Any]:
         view |= {
             "columns": version.schema, "findings": version.findings, "warnings": version.warnings,
             "error": version.error, "options": version.options, "job": version.job_id, "parts": version.parts,
-            "correctable": version.state == "ready" and bool(version.sources),
+            "correctable": version.state == "ready" and bool(version.sources), "job_state": job_view(version),
         }  # fmt: skip
     return view
+
+
+def job_view(version: DatasetVersion) -> dict[str, Any] | None:
+    """Return how far the reading of a version is."""
+    session = object_session(version)
+    job = jobs.get(session, version.job_id) if session is not None and version.job_id else None
+    if job is None:
+        return None
+    return {"id": job.id, "state": job.state, "progress": job.progress, "message": job.message}
 
 
 def offer_view(offer: Offer, *, own: bool) -> dict[str, Any]:
