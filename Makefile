@@ -46,7 +46,7 @@ lint: $(VENV)/.tested ## ruff, mypy (strict on the three libraries), import-lint
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy --strict ledger contracts valuation
 	@$(BIN)/lint-imports
-	@$(BIN)/djlint --check --lint exchange/templates
+	@$(BIN)/djlint --lint --quiet exchange/templates
 
 lock: $(BIN)/python ## renew the locked requirements
 	@$(PIP) uv

@@ -16,7 +16,7 @@ from ledger.log import Log
 from ledger.storage.sql import SqlStorage
 from sqlalchemy.exc import OperationalError
 
-from exchange import extensions, formatting, http_errors, web
+from exchange import extensions, formatting, http_errors, logs, web
 from exchange.audit import service as audit
 from exchange.config import Settings
 from exchange.database import Database
@@ -54,6 +54,7 @@ def make_operations(settings: Settings) -> Operations:
         importlib.import_module(f"exchange.{step}.service")
         if importlib.util.find_spec(f"exchange.{step}.work"):
             importlib.import_module(f"exchange.{step}.work")
+    logs.configure(settings.log_level)
     keystore = KeyStore.open(settings.key_store)
     database = Database(settings.database_url)
     if database.revision() is None:

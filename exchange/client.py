@@ -158,6 +158,32 @@ class Client:
                 headers={"X-Content-SHA256": digest, "Content-Type": "application/octet-stream", "Idempotency-Key": str(uuid.uuid4())},
             )
 
+    def put(self, path: str, body: Any) -> JSON:
+        """PUT JSON below /api/v1 with an Idempotency-Key."""
+        return self._call("PUT", path, json=body, headers={"Idempotency-Key": str(uuid.uuid4())})
+
+    def wait_for_version(self, version: str, report: Report | None = None) -> JSON:
+        """Return a version once it was read (state ready or failed)."""
+        return self.wait(lambda: self.get(f"/versions/{version}"), lambda state: state["state"] in {"ready", "failed"}, report)
+
+    def declare_rights(self, dataset: str, source: str, evidence: str, rights: Iterable[str]) -> JSON:
+        """Declare which of the three rights the firm has, where the data comes from, and what proves it."""
+        held = {name: name in set(rights) for name in ("holding", "processing", "operating")}
+        return self.put(f"/datasets/{dataset}/rights", {**held, "source": source, "evidence": evidence})
+
+    def grade(self, dataset: str, answers: Mapping[str, int], category: str = "general", risk_assessment: str = "") -> JSON:
+        """Answer the three impact questions of the grading guide; the grade follows."""
+        body = {"answers": dict(answers), "category": category, "risk_assessment": risk_assessment}
+        return self.put(f"/datasets/{dataset}/grading", body)
+
+    def draft_offer(self, dataset: str, **terms: Any) -> JSON:
+        """Draft an offer of the dataset's current version."""
+        return self.post(f"/datasets/{dataset}/offers", terms)
+
+    def publish_offer(self, offer: str) -> JSON:
+        """Open a drafted offer."""
+        return self.post(f"/offers/{offer}/publication")
+
     def dataset(self, dataset: str) -> JSON:
         """Give a dataset."""
         return self.get(f"/datasets/{dataset}")

@@ -21,6 +21,9 @@ _PREFIX = "EXCHANGE_"
 # These variables steer tests and start-up and are no settings of the program.
 _NOT_SETTINGS = {
     "CONFIG",
+    "PASSWORD",
+    "STAFF_PASSWORD",
+    "KEYS",
     "VECTORS",
     "DATA",
     "URL",

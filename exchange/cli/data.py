@@ -76,17 +76,20 @@ def login(url: str, email: str, password: str, days: int) -> None:
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option("--title", help="Title (default: the file's name).")
 @click.option("--description", default="", help="What the data is.")
-@click.option("--domain", default="production", show_default=True, help="Data domain of the 2020 guide; see `exchange publish --help`.")
+@click.option("--domain", default="", help="Data domain of the 2020 guide; `exchange domains` lists them.")
 @click.option("--keyword", "keywords", multiple=True, help="May be repeated.")
 @click.option("--coverage", default="", help="Time and place that the data covers.")
-@click.option("--frequency", default="", help="How often it is updated.")
-@click.option("--rights", multiple=True, type=click.Choice(["holding", "processing", "operating"]), help="Rights you declare; may be repeated. Needed to offer.")
-@click.option("--source", default="", help="Where the data comes from. Needed to offer.")
-@click.option("--evidence", default="", help="Evidence of the rights. Needed to offer.")
-@click.option("--grade", type=click.IntRange(1, 3), help="Grade after the three impact questions. Needed to offer.")
-@click.option("--template", default="internal-use", show_default=True, help="Usage terms; see `exchange offers --templates`.")
-@click.option("--parameter", "parameters", multiple=True, help="NAME=VALUE of the template; may be repeated.")
-@click.option("--price", type=click.FloatRange(min=0), default=None, help="One-off price in CNY; 0 is free. Without it nothing is offered.")
+@click.option("--frequency", "update_frequency", default="", help="once, continuous, hourly, daily, weekly, monthly, quarterly, yearly or irregular.")
+@click.option("--type", "types", multiple=True, metavar="COLUMN=TYPE", help="Correct an inferred type; may be repeated.")
+@click.option("--encoding", help="Encoding of the text, such as gb18030; detected when absent.")
+@click.option("--delimiter", help="Delimiter of the text; detected when absent.")
+@click.option("--source", type=click.Choice(["own-production", "collected", "purchased", "authorised", "public"]), help="Where the data comes from. With --evidence this declares that you hold, may process and may operate it.")
+@click.option("--evidence", default="", help="What proves your rights.")
+@click.option("--impact", nargs=3, type=click.IntRange(1, 3), metavar="SAFETY LOSS REACH", help="Answers to the three impact questions; the grade is the highest.")
+@click.option("--template", default="internal-use", show_default=True, help="Usage terms; `exchange offers --templates` lists them.")
+@click.option("--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="Parameter of the template; may be repeated.")
+@click.option("--price", type=click.FloatRange(min=0), default=None, help="One-off price in CNY, 0 for free. Without it nothing is offered.")
+@click.option("--public", is_flag=True, help="Offer it to everybody (grade 1 only).")
 @connected
 def publish(client: Client, files: tuple[Path, ...], price: float | None, **given: Any) -> None:
     """Upload FILES (or a folder) as one dataset and, with --price, offer it."""
@@ -98,11 +101,21 @@ def publish(client: Client, files: tuple[Path, ...], price: float | None, **give
             client, list(files), price_fen=None if price is None else round(price * 100),
             report=lambda share, text: bar.update(task, completed=share, description=text), **given,
         )  # fmt: skip
-    click.echo(f"Dataset {result['dataset']}: {result['rows']} rows, version {result['version']}.")
+    click.echo(f"Dataset {result['dataset']}: {result['rows']} rows, version {result['version']}, {result['digest']}")
     for finding in result["findings"]:
         click.echo(f"  sensitive: {finding['column']} ({finding['kind']}, {finding['category']})")
+    for warning in result["warnings"]:
+        click.echo(f"  note: {warning.get('text_en') or warning.get('reason_en') or warning}")
     if result.get("offer"):
         click.echo(f"Offer {result['offer']} is open.")
+
+
+@click.command()
+@connected
+def domains(client: Client) -> None:
+    """List the data domains of the 2020 industrial data guide."""
+    for item in client.get("/catalog/domains")["items"]:
+        click.echo(f"{item['id']:34} {item.get('name_en') or item.get('en')} / {item.get('name_zh') or item.get('zh')}")
 
 
 @click.command()
@@ -126,4 +139,4 @@ def offers(client: Client, search: str, templates: bool) -> None:
         click.echo("No offers. Try other words, or wait until your organisation is verified.")
 
 
-COMMANDS = (sample, login, publish, offers)
+COMMANDS = (sample, login, publish, domains, offers)

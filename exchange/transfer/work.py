@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import itertools
 import json
 import secrets
 import zipfile
@@ -17,19 +18,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import pyarrow as pa
 from sqlalchemy.orm import Session
 
-from contracts.agreement import Agreement
-from contracts.desensitization.engine import combined_digest, open_parquet, run
+from contracts.agreement import digest_of
+from contracts.desensitization.engine import apply, combined_digest, compile_plan, open_parquet, run
 from contracts.desensitization.keys import Keys
 from contracts.desensitization.model import Plan
 from contracts.errors import ContractsError
-from contracts.fingerprint import Fingerprint
+from contracts.fingerprint import Fingerprint, choose_columns
 from contracts.sealing import SealWriter, wrap_key
 from exchange import jobs
 from exchange.catalog import service as catalog
 from exchange.catalog.models import DatasetVersion
-from exchange.errors import ExchangeError, StorageError
+from exchange.errors import ExchangeError
 from exchange.jobs import Progress
 from exchange.negotiation.models import AgreementRecord
 from exchange.operations import Operations
@@ -40,6 +42,7 @@ from exchange.transfer.service import context
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _BLOCK = 1024 * 1024
+_SAMPLE_ROWS = 65_536
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class _Order:
     transfer: str
     agreement: bytes
     agreement_id: str
-    consumer: str
+    dataset: str
     plan: Plan
     kind: str
     version_digest: str
@@ -85,14 +88,11 @@ def prepare(operations: Operations, arguments: dict[str, Any], progress: Progres
             version_digest=order.version_digest,
             **made,
         )
-    except (ContractsError, StorageError) as error:
+    except Exception as error:
+        # Whatever stops the preparation, the transfer must not wait for ever: it ends with a reason, and no use is taken.
         reason = _reason(error)
         operations.run_as_system("transfer.fail", transfer=order.transfer, reason_en=reason[0], reason_zh=reason[1])
         raise
-    except OSError as error:
-        reason = ("The artefact could not be written.", "无法写入交付物。")
-        operations.run_as_system("transfer.fail", transfer=order.transfer, reason_en=reason[0], reason_zh=reason[1])
-        raise StorageError(reason, ("Free some space and request it again.", "请释放空间后重新申请。"), code="disk-full") from error
     finally:
         target.unlink(missing_ok=True)
     return {"state": outcome.result["state"], "location": f"/transfers/{order.transfer}"}
@@ -107,7 +107,7 @@ def _read_order(operations: Operations, session: Session, row: TransferProcess) 
         transfer=row.id,
         agreement=agreement.document,
         agreement_id=agreement.id,
-        consumer=row.consumer_id,
+        dataset=row.dataset_id,
         plan=Plan.from_json(document["plan"]),
         kind=version.kind,
         version_digest=version.digest,
@@ -147,14 +147,27 @@ def _contents(order: _Order, threads: int, progress: Progress) -> Iterator[tuple
         return
     # A parameter binds each source, since the engine opens them later and in several threads.
     sources = [lambda source=source: open_parquet(source()) for source in order.sources]
-    fingerprint = Fingerprint(order.tenant.derive("fingerprint"), order.agreement_id)
     pseudonyms = Keys(order.tenant.derive("pseudonyms"), order.agreement_id)
+    fingerprint = _fingerprint(order, sources[0], pseudonyms)
 
     def report(done: int, total: int) -> None:
         progress(done / total, f"{done}/{total}")
 
     for part in run(sources, order.plan, pseudonyms, fingerprint, threads=threads, progress=report):
         yield f"data/part-{part.index:05d}.parquet", part.data, part.rows, part.sha256
+
+
+def _fingerprint(order: _Order, first: Callable[[], Any], pseudonyms: Keys) -> Fingerprint:
+    """Choose the columns that carry the buyer's mark from the first rows; the same ones each time, and for every buyer."""
+    file = first()
+    try:
+        compiled = compile_plan(order.plan, file.schema_arrow, pseudonyms)
+        batches = itertools.islice(file.iter_batches(_SAMPLE_ROWS, use_threads=False), 1)
+        sample = pa.Table.from_batches((apply(batch, compiled) for batch in batches), compiled.schema)
+    finally:
+        file.close()
+    columns = choose_columns(sample, order.plan)
+    return Fingerprint(order.tenant.derive(f"fingerprint/{order.dataset}"), order.agreement_id, columns)
 
 
 def _verbatim(order: _Order, progress: Progress) -> Iterator[tuple[str, Any, int, str]]:
@@ -187,7 +200,7 @@ def _manifest(order: _Order, parts: list[dict[str, Any]]) -> bytes:
     document = {
         "version": 1,
         "agreement": order.agreement_id,
-        "agreement_digest": Agreement.digest_of(order.agreement),
+        "agreement_digest": digest_of(json.loads(order.agreement)),
         "transfer": order.transfer,
         "plan_digest": order.plan.digest(),
         "parts": parts,
@@ -196,9 +209,13 @@ def _manifest(order: _Order, parts: list[dict[str, Any]]) -> bytes:
 
 
 def _reason(error: Exception) -> tuple[str, str]:
+    if isinstance(error, ContractsError):
+        return error.text_en, error.text_zh
     if isinstance(error, ExchangeError):
         return error.reason
-    return str(getattr(error, "text_en", error)), str(getattr(error, "text_zh", error))
+    if isinstance(error, OSError):
+        return "The artefact could not be written; the disk may be full.", "无法写入交付物，磁盘空间可能不足。"
+    return "The artefact could not be prepared.", "无法准备交付物。"
 
 
 class _Digesting(io.RawIOBase):
