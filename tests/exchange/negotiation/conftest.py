@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from exchange.identifiers import uuid7
 from exchange.negotiation.models import AgreementRecord, Negotiation
 from exchange.operations import Outcome
 from exchange.participants.keys import tenant_keys
-from exchange.participants.models import Participant
+from exchange.participants.models import Participant, User
 
 
 def _urn() -> str:
@@ -193,6 +194,35 @@ class Market:
             version = session.get_one(AgreementRecord, agreement).version_id
             for file in session.get_one(DatasetVersion, version).files:
                 self.exchange.operations.services.objects.delete(file.object_digest)
+
+
+class Visitor:
+    """A person in a browser: signs in, opens pages, sends forms with their token."""
+
+    def __init__(self, exchange: Any, actor: Actor, locale: str = "en") -> None:
+        self.client = exchange.app.test_client()
+        self.client.set_cookie("locale", locale)
+        with exchange.operations.database.reading() as session:
+            email = session.get_one(User, actor.user).email
+        answer = self.post("/login", source="/login", email=email, password="correct horse battery")
+        assert answer.status_code == 303, answer.text
+
+    def get(self, path: str, status: int = 200) -> str:
+        """Open a page and return its HTML."""
+        answer = self.client.get(path)
+        assert answer.status_code == status, re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.text))
+        return str(answer.text)
+
+    def post(self, path: str, *, source: str = "/accounts", **data: Any) -> Any:
+        """Send a form to `path` with the token that the page `source` carries."""
+        found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', self.client.get(source).text)
+        return self.client.post(path, data={"csrf_token": found.group(1) if found else "", **data})
+
+
+@pytest.fixture
+def visit() -> type[Visitor]:
+    """Signs a person in to the pages of an exchange."""
+    return Visitor
 
 
 @pytest.fixture

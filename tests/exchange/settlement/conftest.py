@@ -13,4 +13,4 @@ _MODULE = importlib.util.module_from_spec(_SPEC)  # type: ignore[arg-type]
 sys.modules["negotiation_market"] = _MODULE
 _SPEC.loader.exec_module(_MODULE)  # type: ignore[union-attr]
 
-make_market, market, sqlite_market = _MODULE.make_market, _MODULE.market, _MODULE.sqlite_market
+make_market, market, sqlite_market, visit = _MODULE.make_market, _MODULE.market, _MODULE.sqlite_market, _MODULE.visit
