@@ -194,8 +194,8 @@ def _storage(url: str) -> Any:
         if scheme == "sqlite":
             return SqlStorage(_read_only_sqlite(Path(rest.removeprefix("/"))))
         if scheme == "postgresql":
-            return SqlStorage(sa.create_engine(f"postgresql+psycopg://{rest}"))
-        return SqlStorage(sa.create_engine(url))
+            url = f"postgresql+psycopg://{rest}"
+        return SqlStorage(sa.create_engine(url, poolclass=sa.NullPool))
     except (sa.exc.SQLAlchemyError, ImportError, ValueError) as error:
         raise LedgerError(f"{scheme}://… cannot be opened: {type(error).__name__}") from error
 

@@ -106,7 +106,7 @@ class MemoryStorage:
     def erase(self, connection: None, statement_id: str, field: str, by: str | None) -> bool:  # noqa: ARG002
         with self._lock:
             fields = self._openings.get(statement_id, {})
-            if field not in fields:
+            if not isinstance(fields.get(field), Opening):
                 return False
             fields[field] = Erased(by)
             return True

@@ -130,6 +130,26 @@ def open_log(log_key: SigningKey, statement_key: SigningKey) -> Callable[..., Lo
 
 
 @pytest.fixture
+def sqlite_log(
+    sqlite_url: str, make_engine: Callable[[str], sa.Engine], open_log: Callable[..., Log[Any]]
+) -> Iterator[Log[sa.Connection]]:
+    """An opened log in a fresh SQLite database."""
+    engine = make_engine(sqlite_url)
+    yield open_log(SqlStorage(engine))
+    engine.dispose()
+
+
+@pytest.fixture
+def postgresql_log(
+    postgresql_url: str, make_engine: Callable[[str], sa.Engine], open_log: Callable[..., Log[Any]]
+) -> Iterator[Log[sa.Connection]]:
+    """An opened log in a fresh PostgreSQL database."""
+    engine = make_engine(postgresql_url)
+    yield open_log(SqlStorage(engine))
+    engine.dispose()
+
+
+@pytest.fixture
 def sql_log(engine: sa.Engine, open_log: Callable[..., Log[Any]]) -> Log[sa.Connection]:
     """An opened log in a fresh database, once on each dialect."""
     return open_log(SqlStorage(engine))

@@ -326,26 +326,22 @@ def test_the_database_itself_refuses_to_alter_what_was_written(sql_log, change):
     require_whole(sql_log)
 
 
-def test_sqlite_refuses_to_replace_a_row(open_log, sqlite_url, make_engine):
-    engine = make_engine(sqlite_url)
-    log = open_log(SqlStorage(engine))
+def test_sqlite_refuses_to_replace_a_row(sqlite_log):
+    log, engine = sqlite_log, sqlite_log.storage.engine
     for table in ("entries", "hashes", "checkpoints", "statements", "openings"):
         change = f"INSERT OR REPLACE INTO ledger_{table} SELECT * FROM ledger_{table} LIMIT 1"  # noqa: S608  # Names of this test only.
         with pytest.raises(sa.exc.DBAPIError, match="append-only"), engine.begin() as connection:
             connection.execute(sa.text(change))
     require_whole(log)
-    engine.dispose()
 
 
 @pytest.mark.postgresql
-def test_postgresql_refuses_to_truncate(open_log, postgresql_url, make_engine):
-    engine = make_engine(postgresql_url)
-    log = open_log(SqlStorage(engine))
+def test_postgresql_refuses_to_truncate(postgresql_log):
+    log, engine = postgresql_log, postgresql_log.storage.engine
     for table in ("entries", "hashes", "checkpoints", "statements", "openings"):
         with pytest.raises(sa.exc.DBAPIError, match="append-only"), engine.begin() as connection:
             connection.execute(sa.text(f"TRUNCATE ledger_{table}"))
     require_whole(log)
-    engine.dispose()
 
 
 def test_tables_copied_into_another_metadata_bring_their_triggers(engine):

@@ -24,6 +24,8 @@ from ledger.storage.sql import statements as sql
 from ledger.storage.sql.schema import checkpoints, head, metadata, openings
 from ledger.tree import Frontier, hash_count
 
+_SECURE = "ledger_erases_securely"
+
 
 @dataclass(frozen=True)
 class _Head:
@@ -176,14 +178,19 @@ class SqlStorage:
     def erase(self, connection: Connection, statement_id: str, field: str, by: str | None) -> bool:
         one = (openings.c.statement_id == statement_id) & (openings.c.field == field) & openings.c.salt.is_not(None)
         with _translated():
-            if self._is_sqlite:
-                # Without this, SQLite leaves the old bytes on freed parts of its pages.
-                connection.exec_driver_sql("PRAGMA secure_delete = ON").close()
+            self._erase_securely(connection)
             change = sa.update(openings).where(one).values(salt=None, value=None, erased_by=by)
             return connection.execute(change).rowcount == 1
 
+    def _erase_securely(self, connection: Connection) -> None:
+        # Without this SQLite leaves old bytes on freed parts of its pages, also where it moves a row.
+        if self._is_sqlite and not connection.info.get(_SECURE):
+            connection.exec_driver_sql("PRAGMA secure_delete = ON").close()
+            connection.info[_SECURE] = True
+
     def _register(self, connection: Connection, admitted: Admitted) -> None:
         """Write what is known of a statement before it has an index."""
+        self._erase_securely(connection)
         identity = {"agreement": admitted.agreement, "counter": admitted.counter}
         connection.execute(sql.ADD_STATEMENT, {"statement_id": admitted.statement_id} | identity)
         rows = [

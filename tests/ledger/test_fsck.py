@@ -1,0 +1,276 @@
+"""A whole-log check finds every kind of tampering and names the entry, on both dialects."""
+
+import shutil
+
+import pytest
+import sqlalchemy as sa
+
+from ledger import checkpoint
+from ledger.entry import Entry, entry_bytes
+from ledger.errors import SignatureError, VerificationError
+from ledger.fsck import fsck
+from ledger.hashing import leaf_hash
+from ledger.highwater import FileHighWater
+from ledger.signatures import SigningKey
+from ledger.storage.sql import SqlStorage
+from ledger.tree import Frontier, position
+
+AGREEMENT = "urn:uuid:0190a000-0000-7000-8000-0000000000aa"
+TABLES = ("entries", "hashes", "checkpoints", "statements", "openings")
+
+
+@pytest.fixture
+def filled(sql_log, record):
+    """A log of ten entries: genesis, 1 to 4, and an agreement of five statements at 5 to 9."""
+    for _ in range(4):
+        sql_log.receipt(record(sql_log))
+    for counter in range(1, 6):
+        sql_log.receipt(record(sql_log, agreement=AGREEMENT, counter=counter))
+    return sql_log
+
+
+class Attacker:
+    """Someone with full rights on the database."""
+
+    def __init__(self, log):
+        self.engine = log.storage.engine
+        with self.engine.begin() as connection:
+            for table in TABLES:
+                self._disarm(connection, f"ledger_{table}")
+
+    def _disarm(self, connection, table):
+        if connection.dialect.name == "sqlite":
+            for event in ("UPDATE", "DELETE", "INSERT"):
+                connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {table}_no_{event}")
+        else:
+            connection.exec_driver_sql(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+
+    def do(self, change, **values):
+        with self.engine.begin() as connection:
+            return connection.execute(sa.text(change), values)
+
+    def body(self, index):
+        with self.engine.connect() as connection:
+            return connection.execute(
+                sa.text('SELECT body FROM ledger_entries WHERE "index" = :i'), {"i": index}
+            ).scalar_one()
+
+    def set_body(self, index, body):
+        self.do('UPDATE ledger_entries SET body = :body WHERE "index" = :i', body=body, i=index)
+
+    def rebuild_tree(self, size):
+        """Make chain, hashes and head consistent with the bodies, as a careful attacker would."""
+        previous, leaves = None, []
+        for index in range(size):
+            entry = Entry.parse(self.body(index))
+            body = entry_bytes(index, previous, entry.payload, entry.signature)
+            self.set_body(index, body)
+            previous = leaf_hash(body)
+            leaves.append(previous)
+        frontier, created = Frontier().extend(leaves)
+        self.do("DELETE FROM ledger_hashes")
+        for place, value in enumerate(created):
+            self.do("INSERT INTO ledger_hashes (position, hash) VALUES (:p, :h)", p=place, h=value)
+        self.do(
+            "UPDATE ledger_head SET size = :s, frontier = :f, last_leaf = :l",
+            s=size,
+            f=frontier.to_bytes(),
+            l=previous,
+        )
+
+
+def found(log, **options):
+    report = fsck(log.storage, log.vkey, **options)
+    return {(problem.index, problem.check) for problem in report.problems}
+
+
+def test_an_untouched_log_is_whole(filled):
+    seen = []
+    report = fsck(filled.storage, filled.vkey, progress=lambda done, total: seen.append((done, total)))
+    assert report.ok
+    assert report.problems == []
+    assert (report.size, report.root, report.checkpoints) == (10, filled.root(10), 10)
+    assert report.pinned
+    assert seen[-1] == (10, 10)
+    assert report.to_json()["ok"] is True
+
+
+def test_without_a_key_the_one_in_the_genesis_is_used_and_said_so(filled):
+    report = fsck(filled.storage)
+    assert report.ok
+    assert not report.pinned
+    assert report.vkey == filled.vkey
+
+
+def test_an_edited_entry_is_named(filled):
+    attacker = Attacker(filled)
+    attacker.set_body(4, attacker.body(4).replace(b"dataset.offered", b"dataset.removed"))
+    assert (4, "tree") in found(filled)
+    assert {index for index, _ in found(filled)} == {4}
+
+
+def test_an_edited_entry_with_its_leaf_hash_is_named_by_its_neighbours(filled):
+    attacker = Attacker(filled)
+    body = attacker.body(4).replace(b"dataset.offered", b"dataset.removed")
+    attacker.set_body(4, body)
+    attacker.do("UPDATE ledger_hashes SET hash = :h WHERE position = :p", h=leaf_hash(body), p=position(0, 4))
+    problems = found(filled)
+    assert (5, "chain") in problems
+    assert (4, "opening") in problems
+
+
+def test_a_history_rewritten_throughout_is_found_by_the_signed_checkpoints(filled):
+    attacker = Attacker(filled)
+    attacker.set_body(4, attacker.body(4).replace(b"T08:00:00Z", b"T09:00:00Z"))
+    attacker.rebuild_tree(10)
+    report = fsck(filled.storage, filled.vkey)
+    checks = {problem.check for problem in report.problems}
+    assert {"checkpoint", "signature"} <= checks
+    details = [problem.detail for problem in report.problems if problem.check == "checkpoint"]
+    assert len(details) == 6
+    assert "size 5" in details[0]
+
+
+def test_a_deleted_entry_is_named(filled):
+    attacker = Attacker(filled)
+    attacker.do('DELETE FROM ledger_entries WHERE "index" = 4')
+    problems = fsck(filled.storage, filled.vkey).problems
+    assert (4, "entry") in {(problem.index, problem.check) for problem in problems}
+    assert {problem.index for problem in problems} == {4, None}
+    assert any("neither integrated nor pending" in problem.detail for problem in problems)
+
+
+def test_an_inserted_entry_is_named(filled, make_draft):
+    attacker = Attacker(filled)
+    attacker.do('UPDATE ledger_entries SET "index" = "index" + 100 WHERE "index" >= 6')
+    attacker.do('UPDATE ledger_entries SET "index" = "index" - 99 WHERE "index" >= 100')
+    attacker.do(
+        """INSERT INTO ledger_entries ("index", statement_id, body) VALUES (6, 'invented', :body)""",
+        body=attacker.body(5).replace(b'"index":"5"', b'"index":"6"'),
+    )
+    assert (6, "tree") in found(filled)
+    assert (7, "entry") in found(filled)
+
+
+def test_swapped_entries_are_both_named(filled):
+    attacker = Attacker(filled)
+    third, fourth = attacker.body(3), attacker.body(4)
+    attacker.set_body(3, fourth)
+    attacker.set_body(4, third)
+    problems = found(filled)
+    for index in (3, 4):
+        assert {(index, "entry"), (index, "tree")} <= problems
+
+
+def test_a_log_cut_short_is_found_by_its_checkpoints(filled):
+    attacker = Attacker(filled)
+    attacker.do('DELETE FROM ledger_entries WHERE "index" >= 8')
+    attacker.do("DELETE FROM ledger_statements WHERE statement_id NOT IN (SELECT statement_id FROM ledger_entries)")
+    attacker.rebuild_tree(8)
+    details = [problem.detail for problem in fsck(filled.storage, filled.vkey).problems]
+    assert len(details) == 2
+    assert all("cut short" in detail for detail in details)
+
+
+def test_a_log_rolled_back_with_its_checkpoints_is_found_by_a_kept_one(filled):
+    kept = filled.checkpoint()
+    attacker = Attacker(filled)
+    attacker.do("DELETE FROM ledger_checkpoints WHERE size > 8")
+    attacker.do('DELETE FROM ledger_entries WHERE "index" >= 8')
+    attacker.do("DELETE FROM ledger_statements WHERE statement_id NOT IN (SELECT statement_id FROM ledger_entries)")
+    attacker.rebuild_tree(8)
+    assert found(filled) == set()
+    assert found(filled, kept=[kept]) == {(None, "checkpoint")}
+
+
+def test_a_fork_signed_with_the_logs_own_key_is_found_by_a_kept_checkpoint(filled, open_log, tmp_path, make_engine):
+    """Whoever holds the log key can sign another history; readers who kept a checkpoint see it."""
+    engine = make_engine(f"sqlite:///{tmp_path / 'fork.db'}")
+    forked = open_log(SqlStorage(engine))
+    kept = filled.checkpoint()
+    details = [problem.detail for problem in fsck(forked.storage, filled.vkey, kept=[kept]).problems]
+    assert details == ["the kept checkpoint is of size 10, the log has 1 entries: it was cut short"]
+    engine.dispose()
+
+
+def test_a_changed_predecessor_alone_is_named(filled):
+    attacker = Attacker(filled)
+    entry = Entry.parse(attacker.body(6))
+    attacker.set_body(6, entry_bytes(6, bytes(32), entry.payload, entry.signature))
+    assert {(6, "chain"), (6, "tree")} == found(filled)
+
+
+def test_a_changed_tree_alone_is_named(filled):
+    attacker = Attacker(filled)
+    attacker.do("UPDATE ledger_hashes SET hash = :h WHERE position = :p", h=bytes(32), p=position(1, 2))
+    assert found(filled) == {(5, "tree")}
+    attacker.do("DELETE FROM ledger_hashes WHERE position = :p", p=position(0, 5))
+    assert {(5, "tree")} == found(filled)
+
+
+def test_a_changed_head_is_found(filled):
+    Attacker(filled).do("UPDATE ledger_head SET frontier = :f", f=bytes(64))
+    assert found(filled) == {(None, "head")}
+
+
+def test_a_forged_checkpoint_is_found(filled):
+    attacker = Attacker(filled)
+    attacker.do("UPDATE ledger_checkpoints SET root = :r WHERE size = 5", r=bytes(32))
+    attacker.do("UPDATE ledger_checkpoints SET note = 'x' WHERE size = 6")
+    details = [problem.detail for problem in fsck(filled.storage, filled.vkey).problems]
+    assert any("filed as size 5" in detail for detail in details)
+    assert any("does not hold" in detail for detail in details)
+    assert len(details) == 2
+
+
+def test_a_changed_opening_is_named(filled):
+    attacker = Attacker(filled)
+    changed = "UPDATE ledger_openings SET value = :v WHERE field = 'number' AND statement_id = :s"
+    attacker.do(changed, v=b"77", s=filled.entry(3).statement_id)
+    attacker.do(
+        "DELETE FROM ledger_openings WHERE field = 'dataset' AND statement_id = :s", s=filled.entry(2).statement_id
+    )
+    assert found(filled) == {(3, "opening"), (2, "opening")}
+
+
+def test_a_statement_filed_under_another_agreement_is_named(filled):
+    Attacker(filled).do("UPDATE ledger_statements SET counter = 9 WHERE counter = 3")
+    assert found(filled) == {(7, "entry")}
+
+
+def test_a_gap_in_an_agreements_counter_is_named(filled, record):
+    filled.receipt(record(filled, agreement=AGREEMENT, counter=7))
+    assert found(filled) == {(10, "counter")}
+
+
+def test_an_erased_opening_is_counted_and_no_problem(filled):
+    with filled.storage.transaction() as connection:
+        filled.erase(connection, filled.entry(3).statement_id, "number")
+    report = fsck(filled.storage, filled.vkey)
+    assert report.ok
+    assert report.erased == 1
+
+
+def test_another_key_does_not_verify_the_log(filled):
+    other = checkpoint.vkey(filled.origin, SigningKey.generate().public)
+    report = fsck(filled.storage, other)
+    assert len(report.problems) == 10
+    assert {problem.check for problem in report.problems} == {"checkpoint"}
+    with pytest.raises(SignatureError):
+        fsck(filled.storage, "nonsense")
+
+
+def test_a_database_replaced_by_its_backup_is_refused_by_the_high_water_mark(tmp_path, open_log, record, make_engine):
+    """The same attack that fsck needs a kept checkpoint for is stopped where the log key is kept."""
+    mark = FileHighWater(tmp_path / "mark")
+    engine = make_engine(f"sqlite:///{tmp_path / 'live.db'}")
+    log = open_log(SqlStorage(engine), high_water=mark)
+    log.receipt(record(log))
+    engine.dispose()
+    shutil.copy(tmp_path / "live.db", tmp_path / "backup.db")
+    log.receipt(record(log))
+    engine.dispose()
+    restored = make_engine(f"sqlite:///{tmp_path / 'backup.db'}")
+    with pytest.raises(VerificationError, match="old copy"):
+        open_log(SqlStorage(restored), high_water=mark)
+    restored.dispose()

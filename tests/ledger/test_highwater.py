@@ -1,0 +1,115 @@
+"""The high-water mark keeps a log from signing in an old or another database."""
+
+import threading
+
+import pytest
+
+from ledger.errors import LedgerUnavailableError, VerificationError
+from ledger.hashing import leaf_hash
+from ledger.highwater import FileHighWater
+from ledger.log import Log
+from ledger.storage.memory import MemoryStorage
+from ledger.tree import Frontier
+
+LEAVES = [leaf_hash(b"%d" % i) for i in range(20)]
+_, STORED = Frontier().extend(LEAVES)
+
+
+def read(positions):
+    return [STORED[place] for place in positions]
+
+
+def root(size):
+    return Frontier().extend(LEAVES[:size])[0].root()
+
+
+@pytest.fixture
+def mark(tmp_path):
+    return FileHighWater(tmp_path / "mark")
+
+
+def test_a_mark_grows_and_is_kept(mark, tmp_path):
+    assert mark.size() == 0
+    for size in (1, 2, 2, 7, 20):
+        assert mark.reserve(size, root(size), read)
+        assert FileHighWater(tmp_path / "mark").size() == size
+    assert (tmp_path / "mark").stat().st_mode & 0o077 == 0
+
+
+def test_a_smaller_tree_is_not_noted(mark):
+    mark.reserve(7, root(7), read)
+    assert not mark.reserve(6, root(6), read)
+    assert mark.size() == 7
+
+
+def test_another_tree_of_the_same_or_a_larger_size_is_refused(mark):
+    mark.reserve(7, root(7), read)
+    with pytest.raises(VerificationError, match="another tree"):
+        mark.reserve(7, leaf_hash(b"fork"), read)
+    with pytest.raises(VerificationError, match="another tree"):
+        mark.reserve(9, root(9), lambda positions: [leaf_hash(b"fork") for _ in positions])
+
+
+@pytest.mark.parametrize("torn", [0, 1])
+def test_a_torn_write_leaves_the_mark_before(mark, tmp_path, torn):
+    for size in (5, 6):
+        mark.reserve(size, root(size), read)
+    path = tmp_path / "mark"
+    data = bytearray(path.read_bytes())
+    half = len(data) // 2
+    data[half * torn + 20] ^= 0xFF
+    path.write_bytes(data)
+    assert mark.size() in (5, 6)
+    assert mark.reserve(8, root(8), read)
+    assert mark.size() == 8
+
+
+def test_a_mark_that_cannot_be_read_at_all_stops_the_log(mark, tmp_path):
+    mark.reserve(5, root(5), read)
+    mark.reserve(6, root(6), read)
+    (tmp_path / "mark").write_bytes(b"\xff" * 144)
+    with pytest.raises(VerificationError, match="damaged"):
+        mark.size()
+
+
+def test_a_mark_whose_folder_is_gone_stops_the_log(tmp_path):
+    with pytest.raises(LedgerUnavailableError):
+        FileHighWater(tmp_path / "none" / "mark").size()
+
+
+def test_a_log_signs_only_from_the_database_that_its_key_has_signed(mark, open_log, record, log_key, statement_key):
+    log = open_log(MemoryStorage(), high_water=mark)
+    for _ in range(3):
+        log.receipt(record(log))
+    assert mark.size() == log.size() == 4
+    with pytest.raises(VerificationError, match="old copy"):
+        Log(MemoryStorage(), log_key, log.origin, high_water=mark).open(statement_key)
+
+
+def test_a_database_that_has_outgrown_the_mark_with_another_history_is_refused(mark, open_log, record):
+    open_log(MemoryStorage(), high_water=mark)
+    other = open_log(MemoryStorage())
+    record(other)
+    other._high_water = mark
+    with pytest.raises(VerificationError, match="another tree"):
+        other.receipt(record(other))
+
+
+def test_threads_of_several_logs_share_one_mark(mark, sql_log, record, log_key):
+    logs = [Log(sql_log.storage, log_key, sql_log.origin, high_water=mark) for _ in range(3)]
+    failures = []
+
+    def append(log):
+        try:
+            for _ in range(10):
+                log.receipt(record(log), timeout=60)
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=append, args=(log,)) for log in logs for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert mark.size() == sql_log.size() == 61
