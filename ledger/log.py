@@ -75,7 +75,8 @@ class Log(Generic[C]):
     def receipt(self, statement_id: str, timeout: float = 5.0) -> Receipt:
         """Return the proof that a committed statement is on the log; integrate and sign if need be.
 
-        Call it after the commit of the transaction that appended the statement, as often as wanted.
+        Call it after the commit of the transaction that appended the statement, as often as wanted, and
+        never inside a write transaction: on SQLite that one would hold the lock which this one needs.
         Raises NotFoundError when no such statement was committed, LedgerUnavailableError when the log
         could not be read or written within `timeout` seconds.
         """
@@ -156,7 +157,7 @@ class Log(Generic[C]):
 
     def by_agreement(self, agreement: str) -> list[Entry]:
         """Return the entries of an agreement in order; empty when there are none."""
-        return [self.entry(index) for index in self.storage.indexes_of_agreement(agreement)]
+        return [Entry.parse(body) for body in self.storage.bodies_of_agreement(agreement)]
 
     def openings(self, statement_id: str) -> Mapping[str, Opening | Erased]:
         """Return the openings of a statement by field name. Raises NotFoundError when it is unknown."""

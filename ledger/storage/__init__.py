@@ -106,8 +106,8 @@ class Storage(Protocol[C]):
     def checkpoints(self) -> Iterator[StoredCheckpoint]:
         """Yield every stored checkpoint by growing size."""
 
-    def indexes_of_agreement(self, agreement: str) -> list[int]:
-        """Return the indexes of an agreement's integrated statements, in order."""
+    def bodies_of_agreement(self, agreement: str) -> Sequence[bytes]:
+        """Return the bytes of an agreement's integrated entries, in order."""
 
     def openings(self, statement_id: str) -> Mapping[str, Opening | Erased]:
         """Return the openings of a statement by field; empty when it is unknown."""

@@ -97,8 +97,8 @@ class MemoryStorage:
     def checkpoints(self) -> Iterator[StoredCheckpoint]:
         yield from list(self._checkpoints)
 
-    def indexes_of_agreement(self, agreement: str) -> list[int]:
-        return sorted(self._agreements.get(agreement, {}).values())
+    def bodies_of_agreement(self, agreement: str) -> Sequence[bytes]:
+        return [self._bodies[index] for index in sorted(self._agreements.get(agreement, {}).values())]
 
     def openings(self, statement_id: str) -> Mapping[str, Opening | Erased]:
         return dict(self._openings.get(statement_id, {}))

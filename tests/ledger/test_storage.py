@@ -274,6 +274,27 @@ def test_a_blocked_log_answers_unavailable_in_time_and_gives_the_receipt_later(s
     assert sql_log.receipt(statement_id).index == 1
 
 
+def test_a_full_disk_answers_unavailable_and_gives_the_receipt_later(sqlite_log, record, make_draft):
+    log, engine = sqlite_log, sqlite_log.storage.engine
+    statement_id = record(log)
+    engine.dispose()
+
+    def limit(connection, _record):
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {pages}").close()
+
+    sa.event.listen(engine, "connect", limit)
+    refused = make_draft(fields={"large": "x" * 100_000})
+    with pytest.raises(LedgerUnavailableError, match="full"), engine.begin() as connection:
+        log.append(connection, refused, sign(refused, KEY))
+    sa.event.remove(engine, "connect", limit)
+    engine.dispose()
+    assert log.receipt(statement_id).index == 1
+    with pytest.raises(NotFoundError):
+        log.receipt(refused.statement.id)
+    require_whole(log)
+
+
 def test_waiting_for_another_thread_of_the_process_is_bounded_too(sql_log, record):
     statement_id = record(sql_log)
     with sql_log._turn, pytest.raises(LedgerUnavailableError, match="busy"):

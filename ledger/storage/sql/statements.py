@@ -104,7 +104,7 @@ UNPLACED = (
     .order_by(statements.c.statement_id)
 )
 OF_AGREEMENT = (
-    sa.select(_index)
+    sa.select(entries.c.body)
     .select_from(entries.join(statements, statements.c.statement_id == entries.c.statement_id))
     .where(statements.c.agreement == sa.bindparam("agreement"))
     .order_by(_index)

@@ -166,7 +166,7 @@ class SqlStorage:
         for row in rows:
             yield StoredCheckpoint(row.size, row.root, row.note)
 
-    def indexes_of_agreement(self, agreement: str) -> list[int]:
+    def bodies_of_agreement(self, agreement: str) -> Sequence[bytes]:
         with self._reading() as connection:
             return list(connection.execute(sql.OF_AGREEMENT, {"agreement": agreement}).scalars())
 
