@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from exchange.cli.demo import demo
 from exchange.config import Settings, load
 from exchange.errors import ExchangeError, InvalidInputError
 from exchange.participants.passwords import hash_password
@@ -139,4 +140,4 @@ def export(
     click.echo(f"{output}: {statements} statements. Verify it anywhere with: python -m ledger verify {output}")
 
 
-COMMANDS = (init, serve, worker, staff, doctor, audit)
+COMMANDS = (init, demo, serve, worker, staff, doctor, audit)

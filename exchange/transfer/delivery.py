@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from sqlalchemy.orm import Session
 
+from contracts.errors import SealingError
 from contracts.sealing import OpenReader, unwrap_key
 from exchange.access import Actor
 from exchange.audit import service as audit
@@ -61,7 +62,12 @@ def opened(services: Services, session: Session, transfer: TransferProcess, acto
     row = keys.current_key(session, owner.id, keys.ENCRYPTION)
     private = keys.open_private(services.keystore, owner, row)
     key = unwrap_key(transfer.recipient_wrapped_key or b"", private, service.context(transfer.id))
-    reader = OpenReader(services.objects.open(transfer.artefact), key, service.context(transfer.id))
+    source = services.objects.open(transfer.artefact)
+    try:
+        reader = OpenReader(source, key, service.context(transfer.id), close_source=True)
+    except SealingError:
+        source.close()
+        raise
     return Body(reader, transfer.plain_size, transfer.plain_digest.removeprefix("sha256:"), f"{_short(transfer)}.zip")
 
 

@@ -48,6 +48,7 @@ class TransferProcess(Base):
     wrapped_key: Mapped[bytes | None] = mapped_column(LargeBinary)
     recipient_wrapped_key: Mapped[bytes | None] = mapped_column(LargeBinary)
     recipient_key: Mapped[str] = mapped_column(String(64), default="")
+    marked_columns: Mapped[list[dict[str, str]]] = mapped_column(JSON)
     started_statement: Mapped[str] = mapped_column(String(64), default="")
     acknowledged_digest: Mapped[str] = mapped_column(String(80), default="")
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)

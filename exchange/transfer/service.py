@@ -90,6 +90,7 @@ def request(step: Step, *, agreement: str, format: str = FORMAT) -> dict[str, An
         requested_by=step.actor.user,
         state=transition(None, State.REQUESTED, Role.CONSUMER),
         reasons=denial,
+        marked_columns=[],
         created_at=step.now,
     )
     step.session.add(transfer)
@@ -126,6 +127,8 @@ def start(
     recipient_key: str,
     plan_digest: str,
     version_digest: str,
+    mark_digest: str,
+    marked_columns: list[dict[str, str]],
 ) -> dict[str, Any]:
     """Take one use and start a prepared transfer; its digests are on the ledger before the first byte can leave.
 
@@ -151,7 +154,7 @@ def start(
     row.artefact, row.plain_digest, row.parts_digest = artefact, plain_digest, parts_digest
     row.sealed_size, row.plain_size, row.rows = sealed_size, plain_size, rows
     row.wrapped_key, row.recipient_wrapped_key = base64.b64decode(wrapped_key), base64.b64decode(recipient_wrapped_key)
-    row.recipient_key = recipient_key
+    row.recipient_key, row.marked_columns = recipient_key, marked_columns
     row.state, row.started_at = transition(State(row.state), State.STARTED, Role.PROVIDER), step.now
     row.expires_at = step.now + timedelta(days=step.services.settings.artefact_days)
     row.started_statement = _record(
@@ -170,6 +173,8 @@ def start(
             "sealed_size": sealed_size,
             "rows": rows,
             "recipient_key": recipient_key,
+            # A commitment to this buyer's mark, made before the bytes leave, so that a later accusation can be checked.
+            "mark_digest": mark_digest,
         },
     )
     settlement.delivered(step, agreement)

@@ -122,12 +122,14 @@ def _make(order: _Order, target: Path, threads: int, progress: Progress) -> dict
     """Write the sealed package to `target`; return its key, digests, sizes and rows."""
     key = secrets.token_bytes(32)
     parts: list[dict[str, Any]] = []
+    pseudonyms = Keys(order.tenant.derive("pseudonyms"), order.agreement_id)
     with target.open("xb") as file, SealWriter(file, key, context(order.transfer)) as seal:
         plain = _Digesting(seal)
         # The zip writer is told that it cannot seek, so it streams.
         with zipfile.ZipFile(plain, "w", zipfile.ZIP_STORED, allowZip64=True) as package:
             _add(package, "agreement.json", order.agreement)
-            for name, data, rows, digest in _contents(order, threads, progress):
+            mark = _fingerprint(order, pseudonyms) if order.kind == "table" else None
+            for name, data, rows, digest in _contents(order, pseudonyms, mark, threads, progress):
                 _add(package, name, data)
                 parts.append({"name": name, "rows": rows, "sha256": digest})
             _add(package, "manifest.json", _manifest(order, parts))
@@ -138,34 +140,37 @@ def _make(order: _Order, target: Path, threads: int, progress: Progress) -> dict
         "parts_digest": combined_digest(part["sha256"] for part in parts),
         "plain_size": plain.size,
         "rows": sum(part["rows"] for part in parts),
+        "mark_digest": mark.code_digest() if mark else "",
+        "marked_columns": [column.to_json() for column in mark.columns] if mark else [],
     }
 
 
-def _contents(order: _Order, threads: int, progress: Progress) -> Iterator[tuple[str, Any, int, str]]:
+def _contents(
+    order: _Order, pseudonyms: Keys, mark: Fingerprint | None, threads: int, progress: Progress
+) -> Iterator[tuple[str, Any, int, str]]:
     if order.kind != "table":
         yield from _verbatim(order, progress)
         return
     # A parameter binds each source, since the engine opens them later and in several threads.
     sources = [lambda source=source: open_parquet(source()) for source in order.sources]
-    pseudonyms = Keys(order.tenant.derive("pseudonyms"), order.agreement_id)
-    fingerprint = _fingerprint(order, sources[0], pseudonyms)
 
     def report(done: int, total: int) -> None:
         progress(done / total, f"{done}/{total}")
 
-    for part in run(sources, order.plan, pseudonyms, fingerprint, threads=threads, progress=report):
+    for part in run(sources, order.plan, pseudonyms, mark, threads=threads, progress=report):
         yield f"data/part-{part.index:05d}.parquet", part.data, part.rows, part.sha256
 
 
-def _fingerprint(order: _Order, first: Callable[[], Any], pseudonyms: Keys) -> Fingerprint:
+def _fingerprint(order: _Order, pseudonyms: Keys) -> Fingerprint:
     """Choose the columns that carry the buyer's mark from the first rows; the same ones each time, and for every buyer."""
-    file = first()
+    file = open_parquet(order.sources[0]())
     try:
         compiled = compile_plan(order.plan, file.schema_arrow, pseudonyms)
         batches = itertools.islice(file.iter_batches(_SAMPLE_ROWS, use_threads=False), 1)
         sample = pa.Table.from_batches((apply(batch, compiled) for batch in batches), compiled.schema)
     finally:
-        file.close()
+        # The reader came from us, so Parquet does not close it unless told.
+        file.close(force=True)
     columns = choose_columns(sample, order.plan)
     return Fingerprint(order.tenant.derive(f"fingerprint/{order.dataset}"), order.agreement_id, columns)
 

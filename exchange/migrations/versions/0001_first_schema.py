@@ -597,6 +597,7 @@ def upgrade() -> None:
         sa.Column("wrapped_key", sa.LargeBinary(), nullable=True),
         sa.Column("recipient_wrapped_key", sa.LargeBinary(), nullable=True),
         sa.Column("recipient_key", sa.String(length=64), nullable=False),
+        sa.Column("marked_columns", sa.JSON(), nullable=False),
         sa.Column("started_statement", sa.String(length=64), nullable=False),
         sa.Column("acknowledged_digest", sa.String(length=80), nullable=False),
         sa.Column("created_at", exchange.database.UTCDateTime(), nullable=False),
