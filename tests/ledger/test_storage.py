@@ -1,5 +1,6 @@
 """The log in a database: transactions, concurrency, crashes, tampering; the same on both dialects."""
 
+import functools
 import itertools
 import json
 import subprocess
@@ -191,6 +192,47 @@ def test_threads_appending_at_once_leave_no_gap_and_no_fork(sql_log, record):
     for receipt in receipts:
         verify_proof(receipt.proof, sql_log.entry(receipt.index).body, sql_log.vkey)
     require_whole(sql_log)
+
+
+def test_threads_of_an_engine_with_deferred_transactions_wait_for_each_other(sqlite_log, record, log_key):
+    """Every own write transaction takes its lock first, so none fails half-way on a stale snapshot."""
+    deferred = SqlStorage(sqlite_log.storage.engine.execution_options(writes=False))
+    logs = [Log(deferred, log_key, sqlite_log.origin) for _ in range(4)]
+    receipts, failures = [], []
+
+    def append(log):
+        try:
+            for _ in range(15):
+                receipts.append(log.receipt(record(log), timeout=60))
+        except Exception as error:
+            failures.append(error)
+
+    _in_threads([functools.partial(append, log) for log in logs])
+    assert failures == []
+    assert sorted(receipt.index for receipt in receipts) == list(range(1, 61))
+    require_whole(sqlite_log)
+
+
+@pytest.mark.postgresql
+def test_a_lost_connection_is_unavailable_and_the_next_call_gives_the_receipt(postgresql_log, record):
+    statement_id = record(postgresql_log)
+    mine, other = (postgresql_log.storage.engine.connect() for _ in range(2))
+    other.exec_driver_sql("SELECT 1")
+    other.close()
+    mine.exec_driver_sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    mine.close()
+    outcomes = []
+    for _ in range(4):
+        try:
+            outcomes.append(postgresql_log.receipt(statement_id).index)
+        except LedgerUnavailableError:
+            outcomes.append(None)
+    assert outcomes[-1] == 1
+    assert set(outcomes) <= {None, 1}
+    require_whole(postgresql_log)
 
 
 @pytest.mark.slow
