@@ -61,7 +61,7 @@ class Archive:
                     yield block
         except KeyError as error:
             raise BundleError(f"{name} is missing") from error
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
             raise BundleError(f"{name} is damaged: {error}") from error
 
 
@@ -70,7 +70,7 @@ def open_archive(path: Path) -> Iterator[Archive]:
     """Open a bundle. Raises BundleError when the file cannot be read or is no zip archive."""
     try:
         opened = zipfile.ZipFile(path)
-    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile, RuntimeError) as error:
         raise BundleError(f"{path} is not a bundle: {error}") from error
     with opened:
         yield Archive(opened)
