@@ -7,7 +7,13 @@ from flask_wtf import FlaskForm
 from wtforms import IntegerField, PasswordField, RadioField, SelectMultipleField, StringField, TextAreaField
 from wtforms.validators import EqualTo, InputRequired, Length, NumberRange, Optional
 
-from exchange.access import FIRM_ROLES
+_ROLES = [
+    ("owner", _("Owner: everything, and the organisation's people")),
+    ("publisher", _("Publisher: lists data and answers requests")),
+    ("buyer", _("Buyer: requests, signs and receives data")),
+    ("finance", _("Finance: pays")),
+    ("compliance", _("Compliance: reads everything of the organisation")),
+]
 
 
 class LoginForm(FlaskForm):
@@ -45,7 +51,7 @@ class PersonForm(FlaskForm):
     name = StringField(_("Name"), [InputRequired(), Length(1, 100)])
     email = StringField(_("E-mail address"), [InputRequired(), Length(max=254)], render_kw={"type": "email"})
     password = PasswordField(_("First password"), [InputRequired()], render_kw={"autocomplete": "new-password"})
-    roles = SelectMultipleField(_("Roles"), choices=[(str(role), str(role)) for role in sorted(FIRM_ROLES)])
+    roles = SelectMultipleField(_("Roles"), choices=_ROLES)
 
 
 class TokenForm(FlaskForm):

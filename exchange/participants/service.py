@@ -160,6 +160,16 @@ def verify(step: Step, *, participant: str, note: str = "") -> dict[str, Any]:
     return {"participant": row.id, "status": row.status}
 
 
+@operation("participants.examine", Permission.VERIFY_PARTICIPANT)
+def examine(step: Step, *, participant: str) -> dict[str, Any]:
+    """Record that an operator looked at an organisation's evidence; promise 10 makes every such read an entry."""
+    row = get(step.session, participant)
+    record(
+        step, "audit.read", {"reader": step.actor.user, "participant": row.id, "what": "evidence"}, subjects=[row.id]
+    )
+    return {"participant": row.id}
+
+
 @operation("participants.add_user", Permission.PARTICIPANT_MANAGE)
 def add_user(
     step: Step, *, name: str, email: str, password_hash: str, roles: list[str], locale: str = "en"

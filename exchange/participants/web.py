@@ -190,6 +190,8 @@ def index() -> str:
 def verify(participant: str) -> Any:
     """Show the evidence of a pending organisation and verify it."""
     form = VerificationForm()
+    if request.method == "GET":
+        run("participants.examine", participant=participant)
     row = service.get(reading(), participant)
     if form.validate_on_submit():
         try:
