@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ledger.errors import LedgerError, LedgerUnavailableError
+from ledger.highwater import FileHighWater
 from ledger.log import Log
 from ledger.storage.sql import SqlStorage
 
@@ -37,7 +38,10 @@ def open_log(settings: Settings, keystore: KeyStore, database: Database) -> Log[
 
     Raises SettingsError where the database holds another log, or a log that was altered.
     """
-    log = Log(SqlStorage(database.deferred), SigningKey.from_seed(keystore.secret(LOG)), settings.ledger_origin)
+    # Beside the key, not in the database: a database restored from an old backup must not sign another history.
+    mark = FileHighWater(settings.key_store / "log.mark")
+    key = SigningKey.from_seed(keystore.secret(LOG))
+    log = Log(SqlStorage(database.deferred), key, settings.ledger_origin, high_water=mark)
     try:
         log.open(statement_key(keystore))
     except LedgerUnavailableError:
