@@ -75,12 +75,12 @@ def _check_entries(entries: list[zipfile.ZipInfo], size: int, file: str, limits:
     packed = sum(entry.compress_size for entry in entries)
     if len(entries) > limits.archive_entries:
         raise bomb(file, f"it has {len(entries):,} entries.", f"它有 {len(entries):,} 个条目。")
+    if packed > size or len({entry.filename for entry in entries}) < len(entries):
+        raise bomb(file, "its entries overlap.", "其条目相互重叠。")
     if total > limits.archive_bytes:
         raise bomb(file, f"it would unpack to {total:,} bytes.", f"解包后将达 {total:,} 字节。")
     if total > _SMALL and total > limits.archive_ratio * size:
         raise bomb(file, f"it would grow {total // size:,} times.", f"解包后将膨胀 {total // size:,} 倍。")
-    if packed > size or len({entry.filename for entry in entries}) < len(entries):
-        raise bomb(file, "its entries overlap.", "其条目相互重叠。")
     if any(entry.flag_bits & 0x1 for entry in entries):
         raise ReadingError(
             "encrypted",

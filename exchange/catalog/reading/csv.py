@@ -25,8 +25,14 @@ from exchange.catalog.reading.source import Report
 from exchange.catalog.reading.streams import Utf8Stream, lines
 
 _SAMPLE_BYTES = MEBIBYTE
+# Larger blocks are not faster, and the memory that the allocators keep grows with them.
+_BLOCK = MEBIBYTE // 2
 _NAMED_LINES = 5
 _FURTHER_LINES = 100_000
+
+
+class _RowBeyondBlockError(Exception):
+    pass
 
 
 class CsvSource:
@@ -96,33 +102,48 @@ class CsvSource:
 
         Raises ReadingError for ragged rows, a cell or row beyond the limits, an open quotation mark, no rows.
         """
+        rows, last = 0, None
+        for block in sorted({min(_BLOCK, self._limits.max_row_bytes), self._limits.max_row_bytes}):
+            try:
+                for batch in self._read(block, rows, report):
+                    check_cells(batch, self.file, rows + self.first_row, self._limits)
+                    rows += batch.num_rows
+                    last = batch
+                    yield batch
+                break
+            except _RowBeyondBlockError:
+                continue
+        else:
+            if not self._only_header(rows):
+                row = rows + self.first_row - 1
+                raise self._too_long(f"A row after row {row}", f"第 {row} 行之后的一行")
+        if last is None:
+            raise header_only(self.file)
+        if self._encoding.quotes % 2:
+            self._check_open_quote(last, rows)
+
+    def _read(self, block: int, skip: int, report: Report) -> Iterator[pa.RecordBatch]:
+        """Yield the rows after the first `skip`. Raises _RowBeyondBlockError for a row of more than `block` bytes."""
         stream = Utf8Stream(self.path, self._encoding)
         ragged: list[Any] = []
-        rows, last = 0, None
+        size = max(1, self.path.stat().st_size)
         try:
-            for batch in self._read(stream, ragged):
-                check_cells(batch, self.file, rows + self.first_row, self._limits)
-                rows += batch.num_rows
-                last = batch if batch.num_rows else last
-                report(stream.consumed / max(1, self.path.stat().st_size))
-                yield batch
+            for batch in self._cut(stream, ragged, block):
+                fresh = batch.slice(min(skip, batch.num_rows))
+                skip -= batch.num_rows - fresh.num_rows
+                report(stream.consumed / size)
+                if fresh.num_rows:
+                    yield fresh
         except pa.ArrowInvalid as error:
             if ragged:
                 raise self._ragged(ragged[0]) from error
-            if "straddling" in str(error) and not self._only_header(rows):
-                raise self._too_long(
-                    f"A row after row {rows + self.first_row - 1}", f"第 {rows + self.first_row - 1} 行之后的一行"
-                ) from error
-            if "straddling" not in str(error):
-                raise self._unreadable(error) from error
+            if "straddling" in str(error):
+                raise _RowBeyondBlockError from error
+            raise self._unreadable(error) from error
         finally:
             stream.close()
-        if not rows:
-            raise header_only(self.file)
-        if self._encoding.quotes % 2 and last is not None:
-            self._check_open_quote(last, rows)
 
-    def _read(self, stream: Utf8Stream, ragged: list[Any]) -> Iterator[pa.RecordBatch]:
+    def _cut(self, stream: Utf8Stream, ragged: list[Any], block: int) -> Iterator[pa.RecordBatch]:
         """Yield pyarrow's batches; a row of another width is put into `ragged` and stops the reading."""
 
         def refuse(row: Any) -> str:
@@ -134,7 +155,7 @@ class CsvSource:
         with pa.csv.open_csv(
             pa.PythonFile(stream, mode="r"),
             read_options=pa.csv.ReadOptions(
-                block_size=self._limits.max_row_bytes,
+                block_size=block,
                 use_threads=False,
                 column_names=columns,
                 # Blank lines above the header would be skipped in place of the header.

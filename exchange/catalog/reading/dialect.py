@@ -124,11 +124,14 @@ def check_single_column(sample: Sample, delimiter: str, file: str) -> None:
 def has_header(rows: Sequence[Sequence[str]]) -> bool:
     """Return whether the first record names the columns: it does unless a value stands in it.
 
-    Years as names ("machine;2023;2024") are taken for names where the rows below hold other values.
+    Years as names ("machine;2023;2024") are taken for names where the rows below hold other values, and so are
+    numbers counted from zero, which programs write for columns without names.
     """
     first, body = rows[0], rows[1:]
     values = [position for position, cell in enumerate(first) if _is_value(cell)]
     if not values:
+        return True
+    if body and _counts_from_zero(first) and not any(_counts_from_zero(row) for row in body):
         return True
     if len(values) == len(first) or not body:
         return False
@@ -142,6 +145,12 @@ def _form(cell: str) -> Form | None:
 
 def _is_value(cell: str) -> bool:
     return _form(cell) is not None
+
+
+def _counts_from_zero(row: Sequence[str]) -> bool:
+    """Return whether a row is 0, 1, 2 and so on, maybe after a cell of its own for the index."""
+    counted = [cell.strip() for cell in (row[1:] if row and row[0].strip() != "0" else row)]
+    return len(counted) > 2 and counted == [str(number) for number in range(len(counted))]
 
 
 def _is_year(cell: str) -> bool:

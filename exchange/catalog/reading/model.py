@@ -27,7 +27,7 @@ class Limits:
     max_columns: int = 4_096
     max_name_characters: int = 256
     max_cell_bytes: int = MEBIBYTE
-    max_row_bytes: int = 2 * MEBIBYTE
+    max_row_bytes: int = 4 * MEBIBYTE
     row_group_rows: int = 131_072
     row_group_bytes: int = 192 * MEBIBYTE
     archive_entries: int = 10_000

@@ -59,6 +59,15 @@ def test_years_as_column_names_are_a_header(desk):
     assert rows.column_names == ["machine", "2023", "2024"]
 
 
+@pytest.mark.parametrize("header", ["0,1,2,3", ",0,1,2"])
+def test_numbers_counted_from_zero_are_a_header(desk, header):
+    upload = desk.file("a.csv", f"{header}\n1,2,3,4\n5,6,7,8\n")
+    if header.startswith(","):
+        assert desk.refuse(upload).code == "empty-name"
+    else:
+        assert desk.read(upload)[1].to_pylist() == [{"0": 1, "1": 2, "2": 3, "3": 4}, {"0": 5, "1": 6, "2": 7, "3": 8}]
+
+
 def test_one_row_without_header_and_line_end_is_a_table(desk):
     assert desk.read(desk.file("a.csv", "1,2,3"))[1].to_pylist() == [{"column_1": 1, "column_2": 2, "column_3": 3}]
 
@@ -186,6 +195,22 @@ def test_a_cell_beyond_the_limit_is_refused(desk):
     error = desk.refuse(desk.file("a.csv", f"x,y\n1,2\n3,{'z' * 1_100_000}\n"))
     assert (error.code, error.field) == ("cell-too-long", "a.csv: row 3, y")
     assert "1,100,000" in error.reason_en
+
+
+def test_rows_longer_than_a_block_are_read_once_and_in_order(desk):
+    lines = [f"{n},small\n" for n in range(100_000)]
+    lines[70_000] = f"70000,{'l' * 700_000}\n"
+    lines[70_001] = f"70001,{'m' * 1_000_000}\n"
+    _, rows = desk.read(desk.file("a.csv", "x,y\n" + "".join(lines)))
+    assert rows["x"].to_pylist() == list(range(100_000))
+    assert rows["y"][70_000].as_py() == "l" * 700_000
+    assert rows["y"][70_001].as_py() == "m" * 1_000_000
+
+
+def test_a_row_beyond_the_limit_is_refused(desk):
+    error = desk.refuse(desk.file("a.csv", "x,y\n1,2\n" + f"3,{'z' * 10_000_000}\n" + "4,5\n"))
+    assert error.code == "row-too-long"
+    assert "4 MiB" in error.reason_en
 
 
 def test_an_open_quotation_mark_is_refused(desk):

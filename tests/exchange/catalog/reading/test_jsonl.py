@@ -68,7 +68,7 @@ def test_nested_values_are_kept_as_json_text_with_a_warning(desk):
         ('{"a":"\\ud800"}\n', "undecodable", "a.jsonl: line 1"),
         ('{"a":' + "[" * 100_000 + "\n", "invalid-json", "a.jsonl: line 1"),
         ('{"a":"' + "x" * 1_100_000 + '"}\n', "cell-too-long", "a.jsonl: row 1, a"),
-        ('{"a":1}\n{"a":"' + "x" * 3_000_000 + '"}\n', "row-too-long", "a.jsonl: line 2"),
+        ('{"a":1}\n{"a":"' + "x" * 5_000_000 + '"}\n', "row-too-long", "a.jsonl: line 2"),
         ("\n\n", "empty-file", "a.jsonl"),
         ("", "empty-file", "a.jsonl"),
     ],
