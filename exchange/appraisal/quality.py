@@ -25,6 +25,12 @@ def quality_of(session: Session, version_id: str) -> QualityAssessment | None:
     return session.scalar(select(QualityAssessment).where(QualityAssessment.version_id == version_id))
 
 
+def scores_of(session: Session, versions: set[str]) -> dict[str, float | None]:
+    """Return the overall quality of each assessed version, a share of one, or None where nothing could be assessed."""
+    rows = session.scalars(select(QualityAssessment).where(QualityAssessment.version_id.in_(versions)))
+    return {row.version_id: None if row.report["quality"] is None else float(row.report["quality"]) for row in rows}
+
+
 def open_columns(measured: Profile) -> list[dict[str, Any]]:
     """Return what may be said of each column to anybody: counts, and no value of it."""
     return [
