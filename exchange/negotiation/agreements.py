@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,7 @@ from contracts.agreement import DOMAINS, Agreement, Role, Signature, SignedAgree
 from contracts.errors import AgreementError
 from contracts.odrl import Policy, parse
 from exchange.access import Actor
+from exchange.audit import bundles
 from exchange.audit.service import timestamp
 from exchange.catalog.models import DatasetVersion
 from exchange.errors import ConflictError, NotFoundError
@@ -181,6 +183,34 @@ def signed_json(agreement: AgreementRecord) -> bytes:
     kept = [item for item in (agreement.provider_signature, agreement.consumer_signature) if item is not None]
     signed = SignedAgreement(agreement.document, tuple(_signature(item) for item in kept))
     return json.dumps(signed.to_json(), ensure_ascii=False, indent=2).encode()
+
+
+def signed_digest(agreement: AgreementRecord) -> str:
+    """Return "sha256:…" of what `signed_json` gives; it stays the same once both sides have signed."""
+    return "sha256:" + hashlib.sha256(signed_json(agreement)).hexdigest()
+
+
+def evidence(session: Session, agreement: AgreementRecord) -> tuple[list[str], dict[str, Any], dict[str, bytes]]:
+    """Return (statements, subject, documents) of an agreement's evidence bundle.
+
+    Its statements are those of this agreement, of its offer and version, and of both parties' keys; other offers of the
+    same dataset are nobody else's business. The signed document joins once an entry names its digest: when in force.
+    """
+    negotiation = session.get_one(Negotiation, agreement.negotiation_id)
+    statements = bundles.of_agreement(
+        session,
+        agreement=(agreement.ledger_id, negotiation.id),
+        listing=(negotiation.offer_id, agreement.version_id),
+        dataset=agreement.dataset_id,
+        parties=(agreement.provider_id, agreement.consumer_id),
+    )
+    subject = {
+        "kind": "agreement", "id": agreement.id, "ledger_id": agreement.ledger_id, "digest": agreement.digest,
+    }  # fmt: skip
+    documents = {"agreement.json": agreement.document}
+    if agreement.in_force_at is not None:
+        documents["agreement.signed.json"] = signed_json(agreement)
+    return statements, subject, documents
 
 
 def get_agreement(session: Session, actor: Actor, agreement_id: str) -> AgreementRecord:

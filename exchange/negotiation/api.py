@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 from flask import Response, url_for
 from flask_smorest import Blueprint
 
 from exchange.access import Permission
-from exchange.negotiation import agreements, queries, schemas
+from exchange.catalog import service as catalog
+from exchange.negotiation import agreements, purposes, queries, schemas
 from exchange.negotiation.models import AgreementRecord, Negotiation
 from exchange.negotiation.moves import role_of
 from exchange.web import answer, current_actor, reading, requires, run
@@ -36,6 +38,19 @@ def describe_agreement(row: AgreementRecord) -> dict[str, Any]:
         **{name: getattr(row, name) for name in schemas.AgreementSchema._declared_fields if hasattr(row, name)},
         "role": "provider" if mine == row.provider_id else "consumer",
     }
+
+
+@blueprint.get("/offers/<offer>/purposes")
+@blueprint.response(200, schemas.PurposesSchema)
+@requires(Permission.NEGOTIATION_REQUEST)
+def offered_purposes(offer: str) -> dict[str, Any]:
+    """List the purposes that an offer's terms allow, to be stated in a request."""
+    policy = catalog.visible_offer(reading(), current_actor(), offer).policy
+    items = [
+        {"purpose": item, "title_en": purposes.title(item, "en"), "title_zh": purposes.title(item, "zh")}
+        for item in purposes.choices(policy)
+    ]
+    return {"items": items, "open": purposes.are_open(policy)}
 
 
 @blueprint.post("/negotiations")
@@ -70,15 +85,11 @@ def show(negotiation: str) -> dict[str, Any]:
                 name: getattr(item.event, name)
                 for name in ("number", "at", "role", "state", "note", "terms", "statement")
             },
-            "changes": [vars_of(change) for change in item.changes],
+            "changes": [asdict(change) for change in item.changes],
         }
         for item in queries.course(row)
     ]
     return describe(row) | {"events": events}
-
-
-def vars_of(change: Any) -> dict[str, Any]:
-    return {"term": change.term, "before": change.before, "after": change.after}
 
 
 @blueprint.post("/negotiations/<negotiation>/counter")

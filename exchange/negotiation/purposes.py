@@ -18,6 +18,11 @@ def choices(policy: dict[str, Any]) -> tuple[str, ...]:
     return allowed_purposes(parse(policy)) or tuple(PURPOSES)
 
 
+def are_open(policy: dict[str, Any]) -> bool:
+    """Say whether `policy` names no purpose, so that any may be stated in own words."""
+    return allowed_purposes(parse(policy)) is None
+
+
 def title(purpose: str, locale: str) -> str:
     """Return a purpose in words: the exchange's own list is bilingual, any other stands as it is written."""
     known = PURPOSES.get(purpose)

@@ -63,6 +63,17 @@ class AgreementsQuerySchema(NegotiationListQuerySchema):
     state = fields.String(load_default=None, validate=validate.OneOf(["agreed", "verified", "in_force", "terminated"]))
 
 
+class PurposeSchema(Schema):
+    purpose = fields.String(metadata={"description": "what to state in a request"})
+    title_en = fields.String()
+    title_zh = fields.String()
+
+
+class PurposesSchema(Schema):
+    items = fields.List(fields.Nested(PurposeSchema))
+    open = fields.Boolean(metadata={"description": "whether another purpose may be stated in own words"})
+
+
 class NegotiatedPriceSchema(Schema):
     kind = fields.String()
     amount_fen = fields.Integer()

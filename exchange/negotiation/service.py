@@ -212,7 +212,11 @@ def finalize(step: Step, negotiation: Negotiation, agreement: AgreementRecord) -
         negotiation,
         State.FINALIZED,
         Role.PROVIDER,
-        {"agreement_id": agreement.id, "agreement_digest": agreement.digest},
+        {
+            "agreement_id": agreement.id,
+            "agreement_digest": agreement.digest,
+            "signed_agreement_digest": agreements.signed_digest(agreement),
+        },
         signer=EXCHANGE,
         agreement=agreement.ledger_id,
         agreement_id=agreement.id,

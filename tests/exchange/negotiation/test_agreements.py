@@ -117,7 +117,7 @@ def test_the_consumer_does_not_sign_a_document_that_the_provider_did_not(
     assert sqlite_market.negotiation(negotiation).state == "AGREED"
 
 
-def test_a_self_held_key_signs_the_agreement_and_the_statement_before_anything_happens(market: Any) -> None:
+def test_a_self_held_key_signs_the_agreement_and_the_statement_before_anything_happens(market: Any, visit: Any) -> None:
     exchange, key = market.exchange, SigningKey.generate()
     owner = exchange.firm(
         "Own Keys Ltd",
@@ -134,6 +134,10 @@ def test_a_self_held_key_signs_the_agreement_and_the_statement_before_anything_h
         market.run(owner, "negotiation.agree", negotiation=negotiation)
     assert market.negotiation(negotiation).state == "REQUESTED"
     assert {payload["domain"] for payload in waiting.value.payloads} == {"agreement-provider", "statement"}
+
+    page = visit(exchange, owner).post(f"/negotiations/{negotiation}/agree")
+    assert page.status_code == 202
+    assert "exchange sign" in page.text
 
     outcome = _give(exchange, owner, key, waiting.value)
     assert outcome.result["state"] == "AGREED"

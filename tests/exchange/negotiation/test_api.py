@@ -146,3 +146,18 @@ def test_a_pending_firm_is_told_to_wait(sqlite_market: Any) -> None:
     pending = sqlite_market.exchange.client(sqlite_market.exchange.firm("New Firm", verified=False))
     answer = pending.post("/api/v1/negotiations", json={"offer": sqlite_market.offer(), **REQUEST})
     assert (answer.status_code, answer.json["code"]) == (403, "participant-not-verified")
+
+
+def test_the_purposes_of_an_offer_are_listed_for_those_who_see_it(sqlite_market: Any) -> None:
+    market = sqlite_market
+    named = market.offer(
+        template="purpose", parameters={"purposes": ["research"]}, grade=2, audience=(market.consumer,)
+    )
+    client = market.exchange.client(market.consumer)
+    answer = client.get(f"/api/v1/offers/{named}/purposes").json
+    assert answer == {"items": [{"purpose": "research", "title_en": "research", "title_zh": "科学研究"}], "open": False}
+    free = client.get(f"/api/v1/offers/{market.offer()}/purposes").json
+    assert free["open"] is True
+    assert "predictive-maintenance" in {item["purpose"] for item in free["items"]}
+    stranger = market.exchange.client(market.exchange.firm("Stranger"))
+    assert stranger.get(f"/api/v1/offers/{named}/purposes").status_code == 404
