@@ -108,6 +108,12 @@ class Walk:
         self._parser.buffer_size = _PIECE
         self._parser.StartDoctypeDeclHandler = self._refuse_document_type
         self._fed = 0
+        self._size = max(1, archive.getinfo(part).file_size)
+
+    @property
+    def share(self) -> float:
+        """How much of the part was read, 0 to 1."""
+        return self._fed / self._size
 
     def handle(self, start: Start | None = None, end: End | None = None, text: Text | None = None) -> None:
         """Set what is called for the start of an element, its end, and text; names as in the file."""

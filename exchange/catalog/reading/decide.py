@@ -179,6 +179,11 @@ def _text_remarks(profile: Profile) -> list[ReadingWarning]:
         )
         chinese = f"有 {seen.count} 个单元格形似公式（首个在第 {seen.row} 行：“{seen.example}”），已作为数据逐字保留。"
         found.append(_remark(profile, "formula-like", seen.count, english, chinese))
+    if profile.line_breaks:
+        seen = profile.line_breaks
+        english = f"has {_cells(seen.count)} of several lines (first in row {seen.row}: “{seen.example}”)."
+        chinese = f"有 {seen.count} 个含换行的单元格（首个在第 {seen.row} 行：“{seen.example}”）。"
+        found.append(_remark(profile, "line-breaks", seen.count, english, chinese))
     dates = [form for form in profile.forms if form.family == "date"]
     numbers = [form for form in profile.forms if form.family not in ("date", "missing")]
     if dates and not numbers and not profile.free:

@@ -20,6 +20,7 @@ from exchange.catalog.reading.forms import (
     INTEGER,
     PLAIN_NUMBER,
     Form,
+    Mask,
     as_mask,
     classify,
 )
@@ -52,6 +53,7 @@ class Profile:
     forms: dict[Form, Seen] = field(default_factory=dict)
     free: Seen | None = None
     formulas: Seen | None = None
+    line_breaks: Seen | None = None
     declared_text: bool = False
     declared_time: bool = False
     example: str | None = None
@@ -120,7 +122,7 @@ class Profile:
         self.free = Seen(1, first_row + index, shorten(values[index].as_py()))
         remaining[index] = False
         self._begin_text(values, remaining, first_row)
-        self._count_formulas(cells, first_row)
+        self._count_hazards(cells, first_row)
 
     def _begin_text(self, values: pa.Array, remaining: np.ndarray, first_row: int) -> None:
         """Decide which forms are worth counting on in text: those seen, and those common among the values at hand."""
@@ -148,21 +150,28 @@ class Profile:
                     self._see(form, int(hits.sum()), first_row, values, int(hits.argmax()))
                     left -= int(hits.sum())
         self._count_free(left)
-        self._count_formulas(cells, first_row)
+        self._count_hazards(cells, first_row)
 
     def _count_free(self, count: int) -> None:
         if self.free:
             self.free.count += count
 
-    def _count_formulas(self, cells: pa.StringArray, first_row: int) -> None:
-        """Count cells that a spreadsheet program would take for a formula."""
+    def _count_hazards(self, cells: pa.StringArray, first_row: int) -> None:
+        """Count cells that a spreadsheet program would take for a formula, and cells of several lines."""
         hits = as_mask(pc.match_substring_regex(cells, _LOOKS_LIKE_FORMULA))
         if hits.any():
             hits &= ~as_mask(pc.match_substring_regex(cells, _SIGNED_FIGURES))
-        if hits.any():
-            place = int(hits.argmax())
-            seen = Seen(int(hits.sum()), first_row + place, shorten(cells[place].as_py()))
-            self.formulas = _sum(self.formulas, seen)
+        self.formulas = _sum(self.formulas, _first_hit(hits, cells, first_row))
+        self.line_breaks = _sum(
+            self.line_breaks, _first_hit(as_mask(pc.match_substring(cells, "\n")), cells, first_row)
+        )
+
+
+def _first_hit(hits: Mask, cells: pa.StringArray, first_row: int) -> Seen | None:
+    if not hits.any():
+        return None
+    place = int(hits.argmax())
+    return Seen(int(hits.sum()), first_row + place, shorten(cells[place].as_py()))
 
 
 def _sum(first: Seen | None, second: Seen | None) -> Seen | None:
@@ -184,6 +193,7 @@ def merge(profiles: Iterable[Profile]) -> Profile:
             whole.forms[form] = _sum(whole.forms.get(form), seen) or seen
         whole.free = _sum(whole.free, profile.free)
         whole.formulas = _sum(whole.formulas, profile.formulas)
+        whole.line_breaks = _sum(whole.line_breaks, profile.line_breaks)
         whole.declared_text |= profile.declared_text
         whole.declared_time |= profile.declared_time
         whole.example = whole.example or profile.example

@@ -51,6 +51,11 @@ class SheetReader:
         self.last_time: dict[int, int] = {}
         self.formulas = self.uncached = self.merged = self.rounded = 0
 
+    @property
+    def share(self) -> float:
+        """How much of the sheet was read, 0 to 1."""
+        return self._walk.share
+
     def rows(self) -> Iterator[tuple[int, Row]]:
         """Yield (row number, cells) in order; rows without values are left out."""
         for _ in self._walk.pieces():

@@ -108,7 +108,7 @@ class XlsxSource:
             number = at + 1
             self._spool.append({str(column): value for column, value in row.items()}, sum(map(len, row.values())))
             if self._spool.rows % 4096 == 0:
-                report(0.5)
+                report(reader.share)
         if not self._spool.rows:
             raise header_only(self.file)
         if empty:

@@ -33,7 +33,8 @@ def test_a_last_line_without_an_end_is_a_row(desk):
 
 
 def test_quoted_cells_hold_delimiters_quotation_marks_and_line_breaks(desk):
-    _, rows = desk.read(desk.file("a.csv", 'x,y\n"a, b","say ""no"""\n"two\nlines","c;d"\n'))
+    table, rows = desk.read(desk.file("a.csv", 'x,y\n"a, b","say ""no"""\n"two\nlines","c;d"\n'))
+    assert [(warning.code, warning.field) for warning in table.warnings] == [("line-breaks", "x")]
     assert rows.to_pylist() == [{"x": "a, b", "y": 'say "no"'}, {"x": "two\nlines", "y": "c;d"}]
 
 

@@ -203,6 +203,22 @@ def test_the_calendar_of_1904_is_respected(desk):
     assert desk.read((desk.root / "a.xlsx", "a.xlsx"))[1]["day"].to_pylist() == [dt.date(2024, 1, 5)]
 
 
+def test_times_of_day_and_durations_are_text(desk):
+    upload = workbook(
+        desk, ["at", "lasted", "n"], [dt.time(8, 5), dt.timedelta(hours=30, minutes=1), 1], [dt.time(23, 59), None, 2]
+    )
+    _, rows = desk.read(upload)
+    assert rows["at"].to_pylist() == ["08:05:00", "23:59:00"]
+    assert rows["lasted"].to_pylist() == ["1 day, 6:01:00", None]
+
+
+def test_progress_of_a_sheet_is_told(desk):
+    told = []
+    upload = workbook(desk, ["x", "y"], *([n, f"text {n}"] for n in range(20_000)))
+    desk.read(upload, progress=lambda share, _: told.append(share))
+    assert len([share for share in told if 0.02 < share < 0.29]) >= 3
+
+
 def test_chinese_built_in_date_formats_are_dates(desk):
     assert 31 not in BUILTIN_FORMATS
     upload = workbook(desk, ["day", "n"], [at("2024-01-05"), 1])
