@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from flask import Flask, Response, current_app, jsonify, render_template, request
 from flask_babel import get_locale
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from werkzeug.exceptions import HTTPException
 
 from contracts.errors import ContractsError, IllegalTransitionError
@@ -74,6 +74,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(ContractsError, _contracts_error)
     app.register_error_handler(LedgerError, _recording_error)
     app.register_error_handler(OperationalError, _recording_error)
+    app.register_error_handler(DataError, _not_storable)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
 
@@ -110,6 +111,15 @@ def _recording_error(error: Exception) -> Response:
         errors.UnavailableError(
             ("The ledger or the database cannot be written just now.", "账本或数据库暂时无法写入。"),
             ("Try again in a moment.", "请稍后重试。"),
+        )
+    )
+
+
+def _not_storable(_error: DataError) -> Response:
+    return _exchange_error(
+        errors.InvalidInputError(
+            ("A value is too long or holds characters that cannot be stored.", "有内容过长或包含无法保存的字符。"),
+            ("Shorten it, and remove control characters.", "请缩短内容并去除控制字符。"),
         )
     )
 

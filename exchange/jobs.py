@@ -122,8 +122,12 @@ class Jobs:
     def _hand_over(self, identifier: str) -> None:
         if self._settings.jobs == "immediate":
             self._execute_by_id(identifier)
-        else:
+            return
+        try:
             self._task(identifier)
+        except Exception:
+            # The row is committed, so the work is not lost: the next sweep hands it over.
+            log.exception("job not handed over", job=identifier)
 
     def start(self) -> None:
         """Start the worker threads of this process and take up what an earlier process left undone."""

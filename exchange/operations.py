@@ -245,6 +245,8 @@ def _checked_key(key: str | None) -> str | None:
 
 
 def _arguments_digest(name: str, arguments: dict[str, Any]) -> str:
+    # The same password has another hash each time, and a repeated request must be known again.
+    arguments = {key: value for key, value in arguments.items() if key != "password_hash"}
     return hashlib.sha256(encode({"operation": name, "arguments": arguments})).hexdigest()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def _value(stage: Stage, provider: Client, dataset: str, version: dict[str, Any]
                 say(f"[dim]  {item['indicator']}: {share}, {item['direction']} is better[/]")
     for finding in facts["findings"]:
         say(f"[yellow]found[/] {finding['text_en']}")
-    say(f"quality Q = {facts['quality']}, coverage κ = {facts['coverage']}")
+    say(f"quality Q = {Decimal(facts['quality']):.4f}, coverage κ = {facts['coverage']} (the share of the weights that could be assessed)")
     accounts = [account["id"] for account in provider.get("/appraisal/accounts")["items"]]
     costs = dict(zip(accounts, (900_000, 4_200_000, 1_100_000, 300_000, 150_000), strict=False))
     try:
