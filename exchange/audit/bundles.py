@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ledger.bundle import write_bundle
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
@@ -15,19 +14,27 @@ from exchange.access import Permission
 from exchange.audit.models import StatementIndex
 from exchange.audit.service import record
 from exchange.steps import Services, Step, operation
+from ledger.bundle import write_bundle
 
 _JOINING = ("participant.joined", "participant.keys", "participant.verified")
-_OF_DATASET = (
-    "dataset.version_published", "dataset.rights_declared", "dataset.graded", "offer.published", "offer.closed",
-    "quality.reported", "valuation.reported",
-)  # fmt: skip
+# Without these nobody could tell offline whose key signed a statement.
+_ATTESTING = ("participant.keys", "participant.verified")
+_OF_DATASET = ("dataset.rights_declared", "dataset.graded")
+_OF_LISTING = ("dataset.version_published", "offer.published", "offer.withdrawn", "quality.reported", "valuation.reported")
 
 
-def of_agreement(session: Session, ledger_id: str, negotiation: str, dataset: str, parties: Sequence[str]) -> list[str]:
-    """Return the ids of all statements that prove an agreement: its own, its negotiation's, the dataset's, the parties' keys."""
+def of_agreement(
+    session: Session, *, agreement: Sequence[str], listing: Sequence[str], dataset: str, parties: Sequence[str]
+) -> list[str]:
+    """Return the ids of the statements that prove an agreement.
+
+    These are its own and its negotiation's (`agreement`: the ids of both), those of its offer and version (`listing`), the
+    declarations about the dataset as a whole, and how the parties joined.
+    """
     return _select(
         session,
-        StatementIndex.subject.in_([ledger_id, negotiation]),
+        StatementIndex.subject.in_(agreement),
+        StatementIndex.subject.in_(listing) & StatementIndex.kind.in_(_OF_LISTING),
         (StatementIndex.subject == dataset) & StatementIndex.kind.in_(_OF_DATASET),
         StatementIndex.subject.in_(parties) & StatementIndex.kind.in_(_JOINING),
     )
@@ -42,7 +49,7 @@ def of_dataset(session: Session, dataset: str, owner: str) -> list[str]:
     """Return the ids of the statements about a dataset as it was listed, with its owner's keys."""
     return _select(
         session,
-        (StatementIndex.subject == dataset) & StatementIndex.kind.in_(_OF_DATASET),
+        (StatementIndex.subject == dataset) & StatementIndex.kind.in_(_OF_DATASET + _OF_LISTING),
         (StatementIndex.subject == owner) & StatementIndex.kind.in_(_JOINING),
     )
 
@@ -53,9 +60,13 @@ def of_period(session: Session, start: datetime, end: datetime) -> list[str]:
 
 
 def _select(session: Session, *conditions: ColumnElement[bool]) -> list[str]:
+    """Return the statements of any of the conditions, with those that attest the keys of everybody they speak of."""
+    chosen = select(StatementIndex.statement).where(or_(*conditions))
+    spoken_of = select(StatementIndex.subject).where(StatementIndex.statement.in_(chosen))
+    attested = StatementIndex.subject.in_(spoken_of) & StatementIndex.kind.in_(_ATTESTING)
     rows = session.execute(
         select(StatementIndex.statement, StatementIndex.at)
-        .where(or_(*conditions))
+        .where(or_(*conditions, attested))
         .distinct()
         .order_by(StatementIndex.at)
     )

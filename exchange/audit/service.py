@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ledger.log import Log, Receipt
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
@@ -15,6 +14,7 @@ from exchange.audit.models import AgreementCounter, StatementIndex
 from exchange.steps import EXCHANGE, Services, Step
 from ledger import checkpoint
 from ledger.entry import DOMAIN, Signature, Statement, commit
+from ledger.log import Log, Receipt
 
 
 def timestamp(moment: datetime) -> str:

@@ -151,12 +151,7 @@ def participant_bundle() -> Response:
 def agreement_evidence(agreement: str) -> tuple[list[str], dict[str, Any], dict[str, bytes], str]:
     """Return (statements, subject, documents, name) of an agreement's bundle for one of its parties."""
     row = negotiation.get_agreement(reading(), current_actor(), agreement)
-    statements = bundles.of_agreement(
-        reading(), row.ledger_id, row.negotiation_id, row.dataset_id, [row.provider_id, row.consumer_id]
-    )
-    subject = {"kind": "agreement", "id": row.id, "ledger_id": row.ledger_id, "digest": row.digest}
-    documents = {"agreement.json": row.document, "agreement.signed.json": agreements.signed_json(row)}
-    return statements, subject, documents, f"agreement-{row.id[-12:]}"
+    return *agreements.evidence(reading(), row), f"agreement-{row.id[-12:]}"
 
 
 def send_bundle(statements: list[str], subject: dict[str, Any], documents: dict[str, bytes], name: str) -> Response:

@@ -70,12 +70,7 @@ def evidence(session: Session, agreement: str) -> tuple[list[str], dict[str, Any
     row = session.get(AgreementRecord, agreement)
     if row is None:
         raise NotFoundError()
-    statements = bundles.of_agreement(
-        session, row.ledger_id, row.negotiation_id, row.dataset_id, [row.provider_id, row.consumer_id]
-    )
-    subject = {"kind": "agreement", "id": row.id, "ledger_id": row.ledger_id, "digest": row.digest}
-    documents = {"agreement.json": row.document, "agreement.signed.json": signed.signed_json(row)}
-    return statements, subject, documents
+    return signed.evidence(session, row)
 
 
 def export(
