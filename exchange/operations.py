@@ -74,10 +74,12 @@ class Operations:
         seed, now = secrets.token_bytes(32), datetime.now(UTC)
         try:
             step, result = self._attempt(chosen, actor, arguments, seed, now, key, digest)
-        except IntegrityError as error:
+        except (IntegrityError, ConflictError) as error:
             # Another request with the same key, or for the same thing, won the race; its answer is the answer.
             if key and (answer := self._stored(actor, key, digest)):
                 return self._with_receipts(*answer)
+            if isinstance(error, ConflictError):
+                raise
             raise ConflictError(
                 ("Somebody else changed this at the same moment.", "此内容刚刚被其他操作更改。"),
                 (
