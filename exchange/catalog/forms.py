@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -14,15 +15,14 @@ from flask_wtf.file import MultipleFileField
 from wtforms import (
     BooleanField,
     DateField,
-    Field,
     IntegerField,
     RadioField,
     SelectField,
     SelectMultipleField,
     StringField,
     TextAreaField,
-    ValidationError,
 )
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
@@ -30,7 +30,6 @@ from contracts.odrl.templates import TEMPLATES, Parameter
 from exchange.catalog.datasets import DOMAINS, UPDATE_FREQUENCIES
 from valuation.classification import categories, guide
 
-ACCEPTED = ".csv,.tsv,.txt,.parquet,.xlsx,.jsonl,.ndjson"
 FREQUENCIES = {
     "": _("Not stated"),
     "once": _("Once, not updated"),
@@ -58,6 +57,11 @@ ENCODINGS = {
     "utf-16": "UTF-16",
     "big5": "Big5",
 }
+
+
+def options(names: Iterable[tuple[str, Any]]) -> list[SelectChoice]:
+    """Return (value, label) pairs as the choices of a field."""
+    return [SelectChoice(value, label) for value, label in names]
 
 
 class MultiCheckboxField(SelectMultipleField):
@@ -100,11 +104,11 @@ class YuanField(StringField):
         return "" if self.data is None else f"{Decimal(self.data) / 100:f}"
 
 
-def domain_choices() -> list[tuple[str, str]]:
+def domain_choices() -> list[SelectChoice]:
     """Return the data domains by name in the page's language."""
     chinese = str(get_locale() or "en").startswith("zh")
     named = [(code, domain.name_zh if chinese else domain.name_en) for code, domain in DOMAINS.items()]
-    return [("", _now("Choose…")), *named]
+    return options([("", _now("Choose…")), *named])
 
 
 class DescriptionForm(FlaskForm):
@@ -114,18 +118,16 @@ class DescriptionForm(FlaskForm):
     domain = SelectField(_("Data domain"), [Optional()], choices=domain_choices)
     coverage = StringField(_("Coverage"), [Optional(), Length(max=500)])
     update_frequency = SelectField(
-        _("Update frequency"), [Optional()], choices=[(name, FREQUENCIES[name]) for name in ("", *UPDATE_FREQUENCIES)]
+        _("Update frequency"),
+        [Optional()],
+        choices=options((name, FREQUENCIES[name]) for name in ("", *UPDATE_FREQUENCIES)),
     )
 
 
 class ContentForm(FlaskForm):
-    files = MultipleFileField(_("Files"))
-    delimiter = SelectField(_("Delimiter"), choices=list(DELIMITERS.items()), default="")
-    encoding = SelectField(_("Encoding"), choices=list(ENCODINGS.items()), default="")
-
-    def validate_files(self, field: Field) -> None:
-        if not [item for item in field.data or [] if getattr(item, "filename", "")]:
-            raise ValidationError(_now("Choose at least one file."))
+    files = MultipleFileField(_("Files"), [InputRequired(_("Choose at least one file."))])
+    delimiter = SelectField(_("Delimiter"), choices=options(DELIMITERS.items()), default="")
+    encoding = SelectField(_("Encoding"), choices=options(ENCODINGS.items()), default="")
 
 
 class NewDatasetForm(DescriptionForm, ContentForm):
@@ -136,7 +138,7 @@ class RightsForm(FlaskForm):
     holding = BooleanField(_("We hold this data lawfully (right to hold)."))
     processing = BooleanField(_("We may process and use it (right to process and use)."))
     operating = BooleanField(_("We may offer products of it (right to operate)."))
-    source = RadioField(_("Where the data comes from"), [InputRequired()], choices=list(SOURCE_NAMES.items()))
+    source = RadioField(_("Where the data comes from"), [InputRequired()], choices=options(SOURCE_NAMES.items()))
     source_note = TextAreaField(_("More about the source"), [Optional(), Length(max=1000)], render_kw={"rows": 2})
     evidence = TextAreaField(_("Evidence"), [InputRequired(), Length(10, 4000)], render_kw={"rows": 4})
     evidence_digest = StringField(_("SHA-256 of the evidence document"), [Optional(), Length(max=80)])
@@ -149,9 +151,9 @@ def grading_form(**values: Any) -> FlaskForm:
     for question in guide().questions:
         choices = [(str(item.grade), item.text_zh if chinese else item.text_en) for item in question.answers]
         label = question.question_zh if chinese else question.question_en
-        fields[question.id] = RadioField(label, [InputRequired()], choices=choices)
+        fields[question.id] = RadioField(label, [InputRequired()], choices=options(choices))
     named = [(item.id, item.name_zh if chinese else item.name_en) for item in categories()]
-    fields["category"] = RadioField(_("Category"), [InputRequired()], choices=named, default="general")
+    fields["category"] = RadioField(_("Category"), [InputRequired()], choices=options(named), default="general")
     fields["risk_assessment"] = StringField(_("Reference of the risk assessment"), [Optional(), Length(max=300)])
     return type("GradingForm", (FlaskForm,), fields)(data=values)
 
@@ -163,14 +165,14 @@ def offer_form(template: str, **values: Any) -> FlaskForm:
         "kind": RadioField(
             _("Price"),
             [InputRequired()],
-            choices=[("one-off", _("One-off price")), ("free", _("Free"))],
+            choices=options([("one-off", _("One-off price")), ("free", _("Free"))]),
             default="one-off",
         ),
         "amount": YuanField(_("Amount"), [Optional()]),
         "visibility": RadioField(
             _("Who sees the offer"),
             [InputRequired()],
-            choices=[("public", _("Everybody")), ("authorised", _("Authorised participants"))],
+            choices=options([("public", _("Everybody")), ("authorised", _("Authorised participants"))]),
             default="public",
         ),
         "audience": SelectMultipleField(_("Named recipients"), [Optional()], validate_choice=False),
@@ -189,9 +191,9 @@ def _parameter_field(parameter: Parameter) -> Any:
         case "date":
             return DateField(label, needed)
         case "choice":
-            return SelectField(label, needed, choices=choices, default=parameter.default)
+            return SelectField(label, needed, choices=options(choices), default=parameter.default)
         case "choices":
-            return MultiCheckboxField(label, needed, choices=choices)
+            return MultiCheckboxField(label, needed, choices=options(choices))
         case _:
             return BooleanField(label, default=parameter.default)
 

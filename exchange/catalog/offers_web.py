@@ -17,7 +17,7 @@ from exchange.access import Permission
 from exchange.appraisal import service as appraisal
 from exchange.catalog import plan_form, views
 from exchange.catalog.datasets import current_version, own_dataset
-from exchange.catalog.forms import offer_form, parameters_of
+from exchange.catalog.forms import offer_form, options, parameters_of
 from exchange.catalog.models import Offer
 from exchange.catalog.offers import own_offer
 from exchange.catalog.preview import preview
@@ -36,7 +36,7 @@ def new_offer(dataset: str) -> Any:
     if template not in TEMPLATES:
         return render_template("catalog/offer_new.html", dataset=row, templates=TEMPLATES, template=None, form=None)
     form = offer_form(template, **_defaults(row))
-    form.audience.choices = _firms()
+    form.audience.choices = options(_firms())
     if form.validate_on_submit():
         try:
             made = run("catalog.draft_offer", dataset=dataset, **_terms(form, template))

@@ -15,7 +15,6 @@ from exchange.appraisal import service as appraisal
 from exchange.catalog import uploads, views
 from exchange.catalog.datasets import current_version, own_dataset
 from exchange.catalog.forms import (
-    ACCEPTED,
     FREQUENCIES,
     SOURCE_NAMES,
     ContentForm,
@@ -49,7 +48,7 @@ def new() -> Any:
         else:
             dataset = made.result["id"]
             return _send_files(dataset, form) or _back(dataset)
-    return render_template("catalog/new.html", form=form, accept=ACCEPTED, limit=_limit()), 422 if form.errors else 200
+    return render_template("catalog/new.html", form=form, limit=_limit()), 422 if form.errors else 200
 
 
 def _limit() -> int:
@@ -91,7 +90,7 @@ def manage(dataset: str) -> str:
     return render_template(
         "catalog/manage.html",
         dataset=row, version=version, latest=latest, job=job, assessment=last_assessment(row), missing=missing,
-        steps=_steps(row, missing), offers=own_offers(reading(), row), form=ContentForm(), accept=ACCEPTED, limit=_limit(),
+        steps=_steps(row, missing), offers=own_offers(reading(), row), form=ContentForm(), limit=_limit(),
         quality=appraisal.quality_of(reading(), version.id) if version else None,
         valuation=appraisal.value_view(valuation, own=True) if valuation else None,
         domain=domain_name(row.domain), frequency=FREQUENCIES.get(row.update_frequency), sources=SOURCE_NAMES,
