@@ -11,10 +11,9 @@ from flask_smorest import Blueprint
 from exchange.access import Permission
 from exchange.audit import bundles, schemas, service, web
 from exchange.audit.verification import verify_receipt
-from exchange.errors import InvalidInputError, NotFoundError
+from exchange.errors import InvalidInputError
 from exchange.web import current_actor, reading, requires, services
 from ledger.entry import Entry, Opening
-from ledger.errors import NotFoundError as NotOnLedgerError
 from ledger.errors import ProofError
 
 blueprint = Blueprint("ledger_api", __name__, url_prefix="/ledger", description="Record: the transparency ledger.")
@@ -45,10 +44,7 @@ def entries(given: dict[str, Any]) -> dict[str, Any]:
 def entry(index: int) -> dict[str, Any]:
     """Give one entry with its receipt and, to its parties, its openings."""
     log = services().log
-    try:
-        found = log.entry(index)
-    except NotOnLedgerError as error:
-        raise NotFoundError() from error
+    found = service.entry_at(log, index)
     receipt = log.receipt(found.statement_id, timeout=services().settings.receipt_timeout_seconds)
     actor = current_actor()
     seen = not actor.is_exchange and service.may_open(reading(), actor, found.statement_id)

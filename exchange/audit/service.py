@@ -11,9 +11,11 @@ from sqlalchemy.orm import Session
 
 from exchange.access import Actor
 from exchange.audit.models import AgreementCounter, StatementIndex
+from exchange.errors import NotFoundError
 from exchange.steps import EXCHANGE, Services, Step
 from ledger import checkpoint
-from ledger.entry import DOMAIN, Signature, Statement, commit
+from ledger.entry import DOMAIN, Entry, Signature, Statement, commit
+from ledger.errors import NotFoundError as NotOnLedgerError
 from ledger.log import Log, Receipt
 
 
@@ -109,6 +111,16 @@ def may_open(session: Session, actor: Actor, statement: str) -> bool:
         )
     )
     return found is not None
+
+
+def entry_at(log: Log[Any], index: int) -> Entry:
+    """Return the entry at `index`. Raises NotFoundError, also for a number that no log can reach."""
+    if not 0 <= index < 2**53:
+        raise NotFoundError()
+    try:
+        return log.entry(index)
+    except NotOnLedgerError as error:
+        raise NotFoundError() from error
 
 
 def head(log: Log[Any]) -> dict[str, Any]:

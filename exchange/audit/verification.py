@@ -6,9 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from exchange.errors import InvalidInputError
+from exchange.audit import service
+from exchange.errors import InvalidInputError, NotFoundError
 from ledger.entry import Entry
-from ledger.errors import LedgerError, NotFoundError, ProofError, VerificationError
+from ledger.errors import LedgerError, ProofError, VerificationError
 from ledger.hashing import leaf_hash
 from ledger.log import Log
 from ledger.receipt import parse_proof, verify_proof
@@ -35,7 +36,7 @@ def verify_receipt(log: Log[Any], receipt: str, entry: str | None) -> list[Check
     except (ProofError, LedgerError) as error:
         raise _no_receipt() from error
     try:
-        body = entry.strip().encode() if entry else log.entry(index).body
+        body = entry.strip().encode() if entry else service.entry_at(log, index).body
     except NotFoundError:
         return [Check("entry", f"{index}", False, "This log has no entry with that index.")]
     checks = []

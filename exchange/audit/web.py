@@ -20,7 +20,7 @@ from exchange.audit import bundles, service
 from exchange.audit.models import StatementIndex
 from exchange.audit.verification import verify_receipt
 from exchange.catalog import service as catalog
-from exchange.errors import InvalidInputError, NotFoundError
+from exchange.errors import InvalidInputError
 from exchange.negotiation import agreements
 from exchange.negotiation import service as negotiation
 from exchange.web import current_actor, reading, requires, run, services, show_in_form
@@ -78,10 +78,7 @@ def _place(statement: str) -> int | None:
 def entry(index: int) -> str:
     """Show an entry: its bytes, its leaf hash, its proof under the newest checkpoint, and to its parties the openings."""
     log = services().log
-    try:
-        found = log.entry(index)
-    except NotOnLedgerError as error:
-        raise NotFoundError() from error
+    found = service.entry_at(log, index)
     receipt = log.receipt(found.statement_id, timeout=services().settings.receipt_timeout_seconds)
     return render_template(
         "audit/entry.html", entry=found, receipt=receipt, openings=_openings(found), size=log.size(), body=found.body.decode()
