@@ -5,8 +5,7 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from flask_babel import get_locale
-from flask_babel import gettext as _now
+from flask_babel import get_locale, gettext
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
 from wtforms import IntegerField, StringField
@@ -29,7 +28,7 @@ class DecimalTextField(StringField):
             try:
                 Decimal(self.data)
             except InvalidOperation as error:
-                raise ValueError(_now("This is not a number.")) from error
+                raise ValueError(gettext("This is not a number.")) from error
 
     @property
     def exact(self) -> str:

@@ -60,8 +60,8 @@ def require_no_open_offer(session: Session, dataset: Dataset) -> None:
     """Raise ConflictError while somebody could rely on what an open offer says."""
     if open_offers(session, dataset):
         raise ConflictError(
-            ("This dataset is offered, so this cannot be changed now.", "该数据集正在挂牌，目前不能更改此项。"),
-            ("Withdraw its offers first; running agreements stay as they are.", "请先撤回其报价；已签协议不受影响。"),
+            ("This dataset is offered, so this cannot be changed now.", "该数据集正在上架，目前不能更改此项。"),
+            ("Withdraw its offers first; running agreements stay as they are.", "请先撤回其要约；已签协议不受影响。"),
             code="dataset-offered",
         )
 

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from flask_babel import get_locale
-from flask_babel import gettext as _now
+from flask_babel import get_locale, gettext
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
 from flask_wtf.file import MultipleFileField
@@ -97,7 +96,7 @@ class YuanField(StringField):
                 raise InvalidOperation
         except InvalidOperation as error:
             self.data = None
-            raise ValueError(_now("An amount in yuan has at most two decimals.")) from error
+            raise ValueError(gettext("An amount in yuan has at most two decimals.")) from error
         self.data = int(fen)
 
     def _value(self) -> str:
@@ -108,7 +107,7 @@ def domain_choices() -> list[SelectChoice]:
     """Return the data domains by name in the page's language."""
     chinese = str(get_locale() or "en").startswith("zh")
     named = [(code, domain.name_zh if chinese else domain.name_en) for code, domain in DOMAINS.items()]
-    return options([("", _now("Choose…")), *named])
+    return options([("", gettext("Choose…")), *named])
 
 
 class DescriptionForm(FlaskForm):

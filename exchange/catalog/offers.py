@@ -176,7 +176,7 @@ def withdraw_offer(step: Step, *, offer: str) -> dict[str, Any]:
     row = step.session.get_one(Offer, own.id, with_for_update=True, populate_existing=True)
     if row.state != "open":
         raise ConflictError(
-            ("Only an open offer can be withdrawn.", "仅可撤回已挂牌的报价。"),
+            ("Only an open offer can be withdrawn.", "仅可撤回已上架的要约。"),
             ("Load the page again.", "请重新载入页面。"),
             code="offer-not-open",
         )
@@ -212,8 +212,8 @@ def _draft(step: Step, offer_id: str) -> Offer:
     row = step.session.get_one(Offer, own.id, with_for_update=True, populate_existing=True)
     if row.state != "draft":
         raise ConflictError(
-            ("A published offer is never changed.", "已发布的报价不可更改。"),
-            ("Withdraw it and publish a new one; agreements stay as they are.", "请撤回后发布新的报价；已签协议不受影响。"),
+            ("A published offer is never changed.", "已发布的要约不可更改。"),
+            ("Withdraw it and publish a new one; agreements stay as they are.", "请撤回后发布新的要约；已签协议不受影响。"),
             code="offer-not-draft",
         )  # fmt: skip
     return row
@@ -262,7 +262,7 @@ def _set_visibility(session: Session, offer: Offer, visibility: str, audience: l
     )
     if (wanted and visibility == "public") or set(wanted) - known:
         raise InvalidInputError(
-            ("Recipients are verified participants, named only by an authorised offer.", "指名接收方须为已核验的参与方，且仅适用于授权可见的报价。"),
+            ("Recipients are verified participants, named only by an authorised offer.", "指名接收方须为已核验的参与方，且仅适用于授权可见的要约。"),
             ("Check their identifiers, or choose the visibility “authorised”.", "请核对其标识，或选择“授权可见”。"),
             field="audience",
         )  # fmt: skip

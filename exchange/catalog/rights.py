@@ -46,8 +46,8 @@ def declare_rights(
     for field, value in given.items():
         if not checks.truth(field, value):
             raise InvalidInputError(
-                ("Without this right the dataset cannot be offered.", "没有该项权利，数据集不能挂牌。"),
-                ("Obtain the right first, or offer what you have it for.", "请先取得该项权利，或仅挂牌您享有该权利的数据。"),
+                ("Without this right the dataset cannot be offered.", "没有该项权利，数据集不能上架。"),
+                ("Obtain the right first, or offer what you have it for.", "请先取得该项权利，或仅上架您享有该权利的数据。"),
                 field=field, code="right-missing",
             )  # fmt: skip
     text = checks.text("evidence", evidence, 4000, shortest=10)
@@ -125,7 +125,7 @@ def check_may_be_offered(dataset: Dataset, visibility: str) -> None:
         raise ConflictError(
             (
                 "Nothing is offered without a declaration of rights, source and evidence.",
-                "未声明权利、来源和证明材料，不得挂牌。",
+                "未声明权利、来源和证明材料，不得上架。",
             ),
             ("Declare the rights on the dataset's page.", "请在数据集页面声明权利。"),
             code="rights-not-declared",
@@ -145,14 +145,14 @@ def check_may_be_offered(dataset: Dataset, visibility: str) -> None:
     if dataset.category in {"important", "core"} and not (dataset.grading or {}).get("risk_assessment"):
         raise ConflictError(
             (f"Data of the category “{dataset.category}” is not offered without a risk assessment.",
-             "重要数据和核心数据未经风险评估不得挂牌。"),
+             "重要数据和核心数据未经风险评估不得上架。"),
             ("Name the risk assessment's reference in the grading.", "请在分级中填写风险评估编号。"),
             code="risk-assessment-missing",
         )  # fmt: skip
     if dataset.grade == 3:
         raise ConflictError(
             ("Grade 3 data is not offered: it may only go to named recipients with a compliance officer's release.",
-             "三级数据不得挂牌：仅可在合规负责人放行后提供给指名接收方。"),
+             "三级数据不得上架：仅可在合规负责人放行后提供给指名接收方。"),
             ("Lower its sensitivity and grade a new dataset, or deal with the recipient directly.",
              "请降低敏感度后作为新数据集定级，或与接收方另行约定。"),
             code="grade-3-not-offered",
@@ -160,7 +160,7 @@ def check_may_be_offered(dataset: Dataset, visibility: str) -> None:
     if dataset.grade == 2 and visibility == "public":
         raise ConflictError(
             ("Grade 2 data is offered only to authorised participants with a stated need, not publicly.",
-             "二级数据仅可提供给有明确需求的授权参与方，不得公开挂牌。"),
+             "二级数据仅可提供给有明确需求的授权参与方，不得公开上架。"),
             ("Choose the visibility “authorised”.", "请选择“授权可见”。"),
             code="grade-2-not-public",
         )  # fmt: skip

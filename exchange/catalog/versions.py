@@ -214,7 +214,7 @@ def reread_version(step: Step, *, version: str, options: dict[str, Any]) -> dict
 def _cannot_reread() -> ConflictError:
     return ConflictError(
         ("The uploaded files of this version are not kept any more: it is being read, has failed or was offered.",
-         "该版本的上传文件已不再保留：正在读取、读取失败或已挂牌。"),
+         "该版本的上传文件已不再保留：正在读取、读取失败或已上架。"),
         ("Upload the files again with the types you want.", "请按所需类型重新上传文件。"),
         code="no-sources",
     )  # fmt: skip
