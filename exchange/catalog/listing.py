@@ -231,6 +231,15 @@ def forget_offer(session: Session, offer: Offer) -> None:
     search.remove(session, _number(session, offer))
 
 
+def reindex(session: Session) -> int:
+    """Make the index anew from the open offers and return how many there are; for a database restored without it."""
+    search.clear(session)
+    offers = session.scalars(select(Offer).where(Offer.state == "open").order_by(Offer.published_at, Offer.id)).all()
+    for offer in offers:
+        index_offer(session, offer)
+    return len(offers)
+
+
 def _number(session: Session, offer: Offer) -> int:
     row = session.scalar(select(OfferNumber).where(OfferNumber.offer_id == offer.id))
     if row is None:

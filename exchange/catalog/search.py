@@ -83,6 +83,11 @@ def remove(session: Session, number: int) -> None:
     session.execute(text(f"DELETE FROM {TABLE} WHERE {column} = :number"), {"number": number})  # noqa: S608
 
 
+def clear(session: Session) -> None:
+    """Make every offer unfindable."""
+    session.execute(text(f"DELETE FROM {TABLE}"))  # noqa: S608
+
+
 def find(session: Session, query: Query, *, limit: int, offset: int = 0) -> list[int]:
     """Return the numbers that meet `query`, best first (newest first where it has no words)."""
     terms = ask(query.words)

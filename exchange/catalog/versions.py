@@ -35,6 +35,9 @@ def own_version(session: Session, actor: Actor, version_id: str, *, lock: bool =
     if found is None:
         raise NotFoundError()
     own_dataset(session, actor, found.dataset_id, lock=lock)
+    if lock:
+        # Somebody may have changed it between the first look and the lock.
+        session.refresh(found)
     return found
 
 
@@ -118,6 +121,7 @@ def version_ready(
     """Give what was read its rows, once; a job that runs again after a crash changes nothing more."""
     row = get_version(step.session, version)
     dataset = step.session.get_one(Dataset, row.dataset_id, with_for_update=True)
+    step.session.refresh(row)
     if row.state != "ingesting":
         return {"version": row.id, "state": row.state}
     row.files = [
@@ -148,6 +152,7 @@ def version_failed(step: Step, *, version: str, error: dict[str, Any]) -> dict[s
     """Close a version that could not be read: the error stays, the uploaded bytes go."""
     row = get_version(step.session, version)
     step.session.get_one(Dataset, row.dataset_id, with_for_update=True)
+    step.session.refresh(row)
     if row.state == "ingesting":
         row.state, row.error = "failed", error
         uploads.remove_sources(step, row.sources)

@@ -5,7 +5,7 @@ import random
 import pytest
 from sqlalchemy.orm import Session
 
-from exchange.catalog.search import Document, Query, create_search, drop_search, find, put, remove
+from exchange.catalog.search import Document, Query, clear, create_search, drop_search, find, put, remove
 from exchange.catalog.search_terms import LONGEST_TEXT, ask, cut, normalize
 from exchange.database import make_engine
 
@@ -145,3 +145,11 @@ def test_the_index_can_be_dropped_and_made_again(tmp_path):
         drop_search(connection)
         create_search(connection)
     engine.dispose()
+
+
+def test_a_cleared_index_finds_nothing_and_takes_documents_again(session):
+    put(session, 1, document("gear"))
+    clear(session)
+    assert ids(session, "gear") == []
+    put(session, 1, document("gear"))
+    assert ids(session, "gear") == [1]
