@@ -7,7 +7,7 @@ ROWS ?= 20000
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-virtualenv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-s3 lint lock bench clean
+.PHONY: help demo serve test test-s3 lint lock translations bench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,12 @@ lock: $(BIN)/python ## renew the locked requirements
 	@$(PIP) uv
 	@$(BIN)/uv pip compile pyproject.toml --group build --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --group build --group test --extra s3 --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements-test.lock
+
+translations: $(VENV)/.tested ## find the texts of the pages anew and compile the Chinese ones; write what is missing into messages.po
+	@mkdir -p build
+	@$(BIN)/pybabel --quiet extract -F babel.cfg -k lazy_gettext -k lazy_pgettext:1c,2 -k lazy_ngettext:1,2 --no-location --sort-output -o build/messages.pot .
+	@$(BIN)/pybabel --quiet update -i build/messages.pot -d exchange/translations -l zh --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --no-wrap
+	@$(BIN)/pybabel --quiet compile -d exchange/translations -l zh
 
 bench: $(VENV)/.tested ## print one JSON line a figure, measured against a peer or a limit in the same run
 	@$(BIN)/python -m benchmarks
