@@ -48,7 +48,7 @@ class RegistrationForm(FlaskForm):
 
 
 class PersonForm(FlaskForm):
-    name = StringField(_("Name"), [InputRequired(), Length(1, 100)])
+    name = StringField(_("Full name"), [InputRequired(), Length(1, 100)])
     email = StringField(_("E-mail address"), [InputRequired(), Length(max=254)], render_kw={"type": "email"})
     password = PasswordField(_("First password"), [InputRequired()], render_kw={"autocomplete": "new-password"})
     roles = SelectMultipleField(_("Roles"), choices=_ROLES)
