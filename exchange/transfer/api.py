@@ -10,7 +10,7 @@ from flask import Response, g, request
 from flask_smorest import Blueprint
 
 from exchange.access import Permission
-from exchange.errors import AuthenticationError, NotFoundError, PolicyDeniedError
+from exchange.errors import AuthenticationError, InvalidInputError, NotFoundError, PolicyDeniedError
 from exchange.participants import keys
 from exchange.transfer import access_tokens, decision, delivery, schemas, service
 from exchange.transfer.models import TransferProcess
@@ -157,11 +157,12 @@ def send(row: TransferProcess, *, opened: bool) -> Response:
     """Return the answer with the bytes: decided now, recorded before, again decided at every part."""
     with deciding(row.id):
         service.check_part(reading(), row, datetime.now(UTC))
-    if opened:
-        body = delivery.opened(services(), reading(), row, current_actor())
-    else:
-        body = delivery.sealed(services(), row)
-    bounds = delivery.parse_range(request.headers.get("Range"), body.size)
+    body = delivery.opened(services(), reading(), row, current_actor()) if opened else delivery.sealed(services(), row)
+    try:
+        bounds = delivery.parse_range(request.headers.get("Range"), body.size)
+    except InvalidInputError:
+        body.stream.close()
+        raise
     if bounds and request.headers.get("If-Range", f'"{body.etag}"') != f'"{body.etag}"':
         bounds = None
     start, end = bounds or (0, body.size)
@@ -180,6 +181,8 @@ def send(row: TransferProcess, *, opened: bool) -> Response:
         status=206 if bounds else 200,
         mimetype="application/zip" if opened else "application/octet-stream",
     )
+    # The blocks close it as well, unless nobody reads them: a HEAD request, or a reader who went away.
+    response.call_on_close(body.stream.close)
     response.headers["Content-Length"] = str(end - start)
     response.headers["Accept-Ranges"] = "bytes"
     response.headers["ETag"] = f'"{body.etag}"'

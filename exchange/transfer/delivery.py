@@ -12,7 +12,7 @@ from contracts.errors import SealingError
 from contracts.sealing import OpenReader, unwrap_key
 from exchange.access import Actor
 from exchange.audit import service as audit
-from exchange.errors import ConflictError, InvalidInputError, NotFoundError
+from exchange.errors import ConflictError, InvalidInputError, NotFoundError, StorageError
 from exchange.participants import keys
 from exchange.participants.models import Participant
 from exchange.steps import Services
@@ -53,7 +53,8 @@ def sealed(services: Services, transfer: TransferProcess) -> Body:
 def opened(services: Services, session: Session, transfer: TransferProcess, actor: Actor) -> Body:
     """Return the opened artefact (a zip) for a consumer whose encryption key is custodial.
 
-    Raises ConflictError for a self-held key: such a buyer opens the sealed package where the key is.
+    Raises ConflictError for a self-held key: such a buyer opens the sealed package where the key is. Raises StorageError
+    where the stored bytes or their key were altered.
     """
     if actor.participant != transfer.consumer_id:
         raise NotFoundError()
@@ -61,13 +62,16 @@ def opened(services: Services, session: Session, transfer: TransferProcess, acto
     owner = session.get_one(Participant, transfer.consumer_id)
     row = keys.current_key(session, owner.id, keys.ENCRYPTION)
     private = keys.open_private(services.keystore, owner, row)
-    key = unwrap_key(transfer.recipient_wrapped_key or b"", private, service.context(transfer.id))
-    source = services.objects.open(transfer.artefact)
+    context = service.context(transfer.id)
     try:
-        reader = OpenReader(source, key, service.context(transfer.id), close_source=True)
-    except SealingError:
-        source.close()
-        raise
+        key = unwrap_key(transfer.recipient_wrapped_key or b"", private, context)
+        reader = OpenReader(services.objects.open(transfer.artefact), key, context, close_source=True)
+    except SealingError as error:
+        raise StorageError(
+            ("The stored package does not open: it or its key was altered.", "已保存的数据包无法打开：数据包或其密钥已被改动。"),
+            ("Tell the operator; a new transfer makes a new package.", "请联系运营方；重新申请传输会生成新的数据包。"),
+            code="wrong-key",
+        ) from error
     return Body(reader, transfer.plain_size, transfer.plain_digest.removeprefix("sha256:"), f"{_short(transfer)}.zip")
 
 
@@ -105,10 +109,9 @@ def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
 
 def blocks(body: Body, start: int, end: int, decide: Callable[[], None]) -> Iterator[bytes]:
     """Yield the bytes from `start` to `end`; `decide` is asked again at every part and raises when the policy lapsed."""
-    sent = 0
+    sent, left = 0, end - start
     with body.stream as stream:
         stream.seek(start)
-        left = end - start
         while left > 0:
             block = stream.read(min(BLOCK, left))
             if not block:

@@ -137,8 +137,8 @@ def test_a_receipt_for_a_place_that_no_log_has_does_not_hold(embedded: Any, rece
     assert failed(verify(embedded, far)) == ["entry"]
 
 
-def test_the_receipt_of_another_log_does_not_hold_here(make_exchange: Any, embedded: Any, tmp_path: Any) -> None:
-    elsewhere = make_exchange(database_url=f"sqlite:///{tmp_path / 'other.db'}", key_store=tmp_path / "other-keys")
+def test_the_receipt_of_another_log_does_not_hold_here(open_exchange: Any, embedded: Any) -> None:
+    elsewhere = open_exchange()
     firm = elsewhere.firm("Far Works")
     made = elsewhere.operations.run(
         firm, "catalog.create_dataset", title="Elsewhere", description="x", domain="production"

@@ -13,4 +13,9 @@ _MODULE = importlib.util.module_from_spec(_SPEC)  # type: ignore[arg-type]
 sys.modules["transfer_fixtures"] = _MODULE
 _SPEC.loader.exec_module(_MODULE)  # type: ignore[union-attr]
 
+open_exchange, shared_exchange, shared_embedded = (
+    _MODULE.open_exchange,
+    _MODULE.shared_exchange,
+    _MODULE.shared_embedded,
+)
 make_trade, trade, embedded, refused = _MODULE.make_trade, _MODULE.trade, _MODULE.embedded, _MODULE.refused

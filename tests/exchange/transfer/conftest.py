@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
+import secrets
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -17,12 +22,21 @@ import pytest
 from sqlalchemy import select
 
 from exchange.access import Actor
+from exchange.application import create_app, make_operations
 from exchange.audit.models import StatementIndex
 from exchange.catalog import uploads
+from exchange.config import load
 from exchange.negotiation.models import AgreementRecord, Negotiation
 from exchange.operations import Outcome
+from exchange.setup import initialise
 from exchange.transfer.models import TransferProcess, UsageCounter
 from ledger.entry import Opening
+
+# Tests are no package, so the exchange's own shortcuts are taken from the file of its fixtures.
+_SPEC = importlib.util.spec_from_file_location("exchange_fixtures", Path(__file__).parent.parent / "conftest.py")
+_FIXTURES = importlib.util.module_from_spec(_SPEC)  # type: ignore[arg-type]
+sys.modules["exchange_fixtures"] = _FIXTURES
+_SPEC.loader.exec_module(_FIXTURES)  # type: ignore[union-attr]
 
 PURPOSE = "predictive-maintenance"
 OPERATORS = ("张伟", "王芳", "李娜", "刘强")
@@ -47,7 +61,6 @@ class Trade:
     exchange: Any
     provider: Actor
     consumer: Actor
-    booked: int = 0
 
     def run(self, actor: Actor, name: str, **arguments: Any) -> Outcome:
         return self.exchange.operations.run(actor, name, **arguments)
@@ -104,10 +117,9 @@ class Trade:
         return agreement
 
     def top_up(self, amount_fen: int) -> None:
-        self.booked += 1
         self.run(
             self.exchange.staff("operator"), "settlement.top_up", participant=self.consumer.participant,
-            amount_fen=amount_fen, reference=f"BANK-{self.booked}",
+            amount_fen=amount_fen, reference=f"BANK-{secrets.token_hex(6)}",
         )  # fmt: skip
 
     def request(self, agreement: str) -> dict[str, Any]:
@@ -149,7 +161,10 @@ class Trade:
             row.purpose = purpose
 
     def client(self, actor: Actor | None = None) -> Any:
-        return self.exchange.client(actor)
+        """Return an API client that reads every answer to its end."""
+        client = self.exchange.client(actor)
+        client.open = partial(client.open, buffered=True)
+        return client
 
     def opened(self, transfer: str) -> zipfile.ZipFile:
         """Return the package as the consumer downloads it."""
@@ -203,9 +218,46 @@ def refused() -> Callable[..., dict[str, Any]]:
     return problem
 
 
+@pytest.fixture(scope="module")
+def open_exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Any]]:
+    """A maker of exchanges that live as long as their module: starting one takes longer than most tests."""
+    made = []
+
+    def make(database_url: str = "", **overrides: Any) -> Any:
+        home = tmp_path_factory.mktemp("home")
+        url = {"database_url": database_url} if database_url else {}
+        settings = load({}, home=home, jobs="immediate", login_attempts_per_minute=1000, **url, **overrides)
+        initialise(settings)
+        operations = make_operations(settings)
+        app = create_app(settings, operations)
+        app.config.update(TESTING=True)
+        made.append(_FIXTURES.Exchange(settings, operations, app))
+        return made[-1]
+
+    yield make
+    for exchange in made:
+        exchange.operations.database.dispose()
+
+
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def shared_exchange(request: pytest.FixtureRequest, open_exchange: Callable[..., Any]) -> Any:
+    """One exchange for the module on SQLite, then one on PostgreSQL."""
+    if request.param == "sqlite":
+        return open_exchange()
+    server, name = request.getfixturevalue("postgresql_server"), f"test_{secrets.token_hex(6)}"
+    server.psql(f"CREATE DATABASE {name};")
+    return open_exchange(str(server.get_uri(name)))
+
+
+@pytest.fixture(scope="module")
+def shared_embedded(open_exchange: Callable[..., Any]) -> Any:
+    """One exchange for the module on the embedded default."""
+    return open_exchange()
+
+
 @pytest.fixture
 def make_trade() -> Callable[[Any], Trade]:
-    """Two verified firms on a given exchange."""
+    """Two verified firms, new to a given exchange."""
 
     def make(exchange: Any) -> Trade:
         return Trade(exchange, exchange.firm("East China Bearing"), exchange.firm("Delta Institute"))
@@ -214,12 +266,37 @@ def make_trade() -> Callable[[Any], Trade]:
 
 
 @pytest.fixture
-def trade(exchange: Any, make_trade: Callable[[Any], Trade]) -> Trade:
+def trade(shared_exchange: Any, make_trade: Callable[[Any], Trade]) -> Trade:
     """Two firms on SQLite, then on PostgreSQL."""
-    return make_trade(exchange)
+    return make_trade(shared_exchange)
 
 
 @pytest.fixture
-def embedded(sqlite_exchange: Any, make_trade: Callable[[Any], Trade]) -> Trade:
+def embedded(shared_embedded: Any, make_trade: Callable[[Any], Trade]) -> Trade:
     """Two firms on the embedded default, for what does not touch the database's dialect."""
-    return make_trade(sqlite_exchange)
+    return make_trade(shared_embedded)
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
+    """Let time pass for whatever decides about access: a later moment replaces now."""
+
+    def shift(by: timedelta) -> None:
+        class Later(datetime):
+            @classmethod
+            def now(cls, tz: Any = None) -> datetime:
+                return datetime.now(tz) + by
+
+        for module in ("operations", "transfer.api", "transfer.service"):
+            monkeypatch.setattr(f"exchange.{module}.datetime", Later)
+
+    return shift
+
+
+@pytest.fixture
+def in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a part be a few kilobytes, so that small tables travel in several parts."""
+    from exchange.transfer import delivery
+
+    monkeypatch.setattr(delivery, "BLOCK", 1024)
+    monkeypatch.setattr(delivery, "PART", 4096)
