@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Any
 
 import structlog
+
+_FRAMES = structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=12)
+
+
+def _without_messages(given: structlog.typing.ExcInfo) -> list[dict[str, Any]]:
+    """Return a traceback as types and places; a message may quote a cell, an address or a key, so it is left out."""
+    found = _FRAMES(given)
+    for item in found:
+        item.update(exc_value="", exc_notes=[])
+    return found
 
 
 def configure(level: str = "info") -> None:
@@ -14,9 +25,7 @@ def configure(level: str = "info") -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.ExceptionRenderer(
-                structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=12)
-            ),
+            structlog.processors.ExceptionRenderer(_without_messages),
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping().get(level.upper(), logging.INFO)),
