@@ -7,13 +7,16 @@ from datetime import timedelta
 from flask import Flask, Response, g, request
 
 from exchange import extensions
-from exchange.access import STRANGER
+from exchange.access import STRANGER, Permission
 from exchange.config import Settings
 from exchange.errors import AuthenticationError
 from exchange.participants import tokens
 from exchange.web import database, reading, services
 
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
+# Whatever is read into memory as a whole; only the bytes of a dataset may be longer.
+_LONGEST_MESSAGE = 2 * 1024 * 1024
+_FORM = "application/x-www-form-urlencoded"
 
 
 def cookie_name(settings: Settings) -> str:
@@ -29,12 +32,14 @@ def init_app(app: Flask) -> None:
 def load_actor() -> None:
     """Set g.actor. A bearer token that is wrong, expired or revoked is refused, never treated as a stranger."""
     g.actor = STRANGER
+    request.max_content_length = _LONGEST_MESSAGE
     endpoint = request.endpoint or ""
     if endpoint == "static" or endpoint.endswith(".static"):
         return
     header = request.headers.get("Authorization", "")
     if header:
         _by_token(header)
+        _admit_uploads()
         return
     identifier = request.cookies.get(cookie_name(services().settings))
     if identifier:
@@ -44,8 +49,15 @@ def load_actor() -> None:
             if renew:
                 with database().writing() as session:
                     tokens.touch_session(session, g.actor.session)
+    _admit_uploads()
     if request.method not in _SAFE_METHODS and (g.actor.session or not request.path.startswith("/api/")):
         extensions.csrf.protect()
+
+
+def _admit_uploads() -> None:
+    """Let those who may send data send it; everybody else's request ends at the length of a message."""
+    if g.actor.may(Permission.DATASET_WRITE) and not (request.is_json or request.mimetype == _FORM):
+        request.max_content_length = services().settings.max_upload_bytes
 
 
 def _by_token(header: str) -> None:

@@ -166,3 +166,21 @@ def test_an_open_redirect_is_not_to_be_had(sqlite_exchange: Any) -> None:
             data={"email": "owner1@firm.example", "password": PASSWORD, "csrf_token": _csrf(client)},
         )  # fmt: skip
         assert "evil" not in answer.headers.get("Location", "")
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
+)
+def test_only_those_who_publish_may_send_more_than_a_message(sqlite_exchange: Any, content_type: str) -> None:
+    body = b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n' + b"a" * (3 * 1024 * 1024)
+    path = "/api/v1/login" if content_type == "application/json" else "/login"
+    assert sqlite_exchange.app.test_client().post(path, data=body, content_type=content_type).status_code == 413
+    pending = sqlite_exchange.client(sqlite_exchange.firm("Newcomer", verified=False))
+    assert pending.post("/api/v1/tokens", data=body, content_type="application/json").status_code == 413
+    publisher = sqlite_exchange.client(sqlite_exchange.firm("Works"))
+    assert publisher.post("/api/v1/datasets", data=body, content_type="application/json").status_code == 413
+    dataset = publisher.post("/api/v1/datasets", json={"title": "Spindles"}).json["id"]
+    sent = publisher.put(
+        f"/api/v1/datasets/{dataset}/content?filename=a.bin", data=body, content_type="application/octet-stream"
+    )
+    assert sent.status_code in {200, 202}, sent.text
