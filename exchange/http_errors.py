@@ -75,6 +75,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(LedgerError, _recording_error)
     app.register_error_handler(OperationalError, _recording_error)
     app.register_error_handler(DataError, _not_storable)
+    app.register_error_handler(UnicodeEncodeError, _not_storable)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
 
@@ -115,7 +116,7 @@ def _recording_error(error: Exception) -> Response:
     )
 
 
-def _not_storable(_error: DataError) -> Response:
+def _not_storable(_error: DataError | UnicodeEncodeError) -> Response:
     return _exchange_error(
         errors.InvalidInputError(
             ("A value is too long or holds characters that cannot be stored.", "有内容过长或包含无法保存的字符。"),

@@ -35,7 +35,7 @@ from exchange.identifiers import uuid7
 from exchange.participants.keys import PartySigner
 from exchange.steps import OPERATIONS, Operation, Services, Step
 from ledger.canonical import encode
-from ledger.errors import LedgerError, LedgerUnavailableError
+from ledger.errors import CanonicalError, LedgerError, LedgerUnavailableError
 
 _SIGNATURE_DAYS = 7
 
@@ -249,7 +249,13 @@ def _checked_key(key: str | None) -> str | None:
 def _arguments_digest(name: str, arguments: dict[str, Any]) -> str:
     # The same password has another hash each time, and a repeated request must be known again.
     arguments = {key: value for key, value in arguments.items() if key != "password_hash"}
-    return hashlib.sha256(encode({"operation": name, "arguments": arguments})).hexdigest()
+    try:
+        return hashlib.sha256(encode({"operation": name, "arguments": arguments})).hexdigest()
+    except CanonicalError as error:
+        raise InvalidInputError(
+            ("A value holds characters or a number that cannot be recorded.", "有内容包含无法记录的字符或数值。"),
+            ("Remove broken characters; a whole number has at most 15 digits.", "请去除损坏的字符；整数不超过 15 位。"),
+        ) from error
 
 
 def _tenant(actor: Actor) -> str:

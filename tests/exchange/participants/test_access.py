@@ -184,3 +184,14 @@ def test_only_those_who_publish_may_send_more_than_a_message(sqlite_exchange: An
         f"/api/v1/datasets/{dataset}/content?filename=a.bin", data=body, content_type="application/octet-stream"
     )
     assert sent.status_code in {200, 202}, sent.text
+
+
+def test_text_that_cannot_be_recorded_is_refused_as_the_senders_mistake(sqlite_exchange: Any) -> None:
+    client = sqlite_exchange.client(sqlite_exchange.firm("Works"))
+    for path, body in (
+        ("/api/v1/tokens", '{"name": "broken \\ud800"}'),
+        ("/api/v1/datasets", '{"title": "broken \\ud800"}'),
+        ("/api/v1/login", '{"email": "broken@firm.example", "password": "broken \\ud800"}'),
+    ):
+        answer = client.post(path, data=body, content_type="application/json")
+        assert answer.status_code == 422, answer.text
