@@ -158,8 +158,9 @@ def wait_for_reading(version_id: str, seconds: float) -> str:
         version = get_version(reading(), version_id)
         if version.state == "failed":
             raise reading_error(version.error or {})
-        if version.state != "ingesting" or time.monotonic() >= deadline:
-            return version.state
+        state = views.shown_state(version)
+        if state != "ingesting" or time.monotonic() >= deadline:
+            return state
         end_reading()
         time.sleep(0.2)
 

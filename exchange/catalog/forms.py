@@ -25,7 +25,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
-from contracts.odrl.templates import TEMPLATES, Parameter
+from contracts.odrl.templates import TEMPLATES
 from exchange.catalog.datasets import DOMAINS, UPDATE_FREQUENCIES
 from valuation.classification import categories, guide
 
@@ -179,7 +179,7 @@ def offer_form(template: str, **values: Any) -> FlaskForm:
     return type("OfferForm", (FlaskForm,), fields)(data=values)
 
 
-def _parameter_field(parameter: Parameter) -> Any:
+def _parameter_field(parameter: Any) -> Any:
     chinese = str(get_locale() or "en").startswith("zh")
     label, needed = parameter.label(str(get_locale() or "en")), [InputRequired() if parameter.required else Optional()]
     choices = [(code, names[1] if chinese else names[0]) for code, names in parameter.choices.items()]

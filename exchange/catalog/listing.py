@@ -51,7 +51,7 @@ def open_to(actor: Actor) -> ColumnElement[bool]:
     return and_(listed, or_(*seen))
 
 
-def visible_offers(actor: Actor) -> Select[tuple[Offer]]:
+def visible_offers(actor: Actor) -> Select[Any]:
     """Return the query of all open offers that `actor` may see."""
     return (
         select(Offer)
@@ -64,7 +64,7 @@ def visible_offers(actor: Actor) -> Select[tuple[Offer]]:
 
 def visible_offer(session: Session, actor: Actor, offer_id: str) -> Offer:
     """Return an open offer that the actor may see, or the firm's own in any state. Raises NotFoundError otherwise."""
-    found = session.scalar(visible_offers(actor).where(Offer.id == offer_id))
+    found: Offer | None = session.scalar(visible_offers(actor).where(Offer.id == offer_id))
     if found is None and actor.participant:
         found = session.scalar(select(Offer).where(Offer.id == offer_id, Offer.participant_id == actor.participant))
     if found is None:

@@ -239,9 +239,9 @@ def check_price(price: Any) -> dict[str, Any]:
     given = price if isinstance(price, dict) else {}
     kind = checks.choice("price", given.get("kind"), PRICES)
     amount = given.get("amount_fen", 0 if kind == "free" else None)
-    fitting = isinstance(amount, int) and not isinstance(amount, bool)
     if (
-        not fitting
+        not isinstance(amount, int)
+        or isinstance(amount, bool)
         or not (amount == 0 if kind == "free" else 1 <= amount <= _MOST_FEN)
         or given.get("currency", "CNY") != "CNY"
     ):

@@ -64,7 +64,7 @@ def version_view(version: DatasetVersion, *, own: bool) -> dict[str, Any]:
     """Return a version as plain data; remarks, errors and upload state are for its own firm."""
     view: dict[str, Any] = {
         "id": version.id, "dataset": version.dataset_id, "number": version.number, "kind": version.kind,
-        "state": version.state, "digest": version.digest, "rows": version.rows, "bytes": version.bytes,
+        "state": shown_state(version), "digest": version.digest, "rows": version.rows, "bytes": version.bytes,
         "columns": [{"name": column["name"], "type": column["type"]} for column in version.schema],
         "findings": [
             {"column": finding["column"], "kind": finding["kind"], "category": finding["category"]}
@@ -79,6 +79,16 @@ def version_view(version: DatasetVersion, *, own: bool) -> dict[str, Any]:
             "correctable": version.state == "ready" and bool(version.sources), "job_state": job_view(version),
         }  # fmt: skip
     return view
+
+
+def shown_state(version: DatasetVersion) -> str:
+    """Return the version's state; while its job still signs and records what it has read, that is `ingesting`."""
+    if version.state == "ready" and version.published_at is None and version.job_id:
+        session = object_session(version)
+        job = jobs.get(session, version.job_id) if session is not None else None
+        if job is not None and job.state in {"queued", "running"}:
+            return "ingesting"
+    return version.state
 
 
 def job_view(version: DatasetVersion) -> dict[str, Any] | None:

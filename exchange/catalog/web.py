@@ -47,7 +47,7 @@ def index() -> str:
     firms = participants.names(reading(), {offer.participant_id for offer in page.items})
     scores = appraisal.scores_of(reading(), {offer.version_id for offer in page.items})
     items = [_card(offer, firms.get(offer.participant_id, ""), scores) for offer in page.items]
-    state = {"q": words or None, **{name: list(values) for name, values in chosen.items()}}
+    state: dict[str, Any] = {"q": words or None, **{name: list(values) for name, values in chosen.items()}}
     return render_template(
         "catalog/index.html",
         words=words,
@@ -63,7 +63,7 @@ def index() -> str:
 
 def _card(offer: Offer, provider: str, scores: dict[str, float | None]) -> dict[str, Any]:
     dataset, version = offer.dataset, offer.version
-    card = {
+    card: dict[str, Any] = {
         "url": url_for("catalog.show", dataset=dataset.id, offer=offer.id), "title": dataset.title,
         "description": dataset.description[:300], "provider": provider, "domain": domain_name(dataset.domain),
         "grade": dataset.grade, "size": version.bytes, "updated_at": offer.published_at, "keywords": dataset.keywords,

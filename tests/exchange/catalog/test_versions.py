@@ -163,7 +163,7 @@ def test_a_job_killed_at_any_moment_is_carried_out_by_the_next_worker(market, no
     version = market.upload(firm, dataset, CODES)
     original = operations.run
 
-    def dies(actor, name, **arguments):
+    def dies(actor, name, /, **arguments):
         if name == moment:
             raise Killed
         return original(actor, name, **arguments)
@@ -232,3 +232,22 @@ def test_only_the_program_itself_may_declare_a_version_ready(embedded):
             embedded.exchange.operations.run(firm, name, version="x")
         with pytest.raises(PermissionDeniedError):
             embedded.exchange.operations.run(Actor(), name, version="x")
+
+
+def test_a_version_shows_as_ready_only_once_its_job_has_signed_it(embedded, monkeypatch):
+    seen = []
+    operations = embedded.exchange.operations
+    firm = embedded.exchange.firm("Maker")
+    client = embedded.exchange.client(firm)
+    dataset = embedded.dataset(firm)
+    original = operations.run
+
+    def look(actor, name, /, **arguments):
+        if name == "catalog.publish_version":
+            seen.append(client.get(f"/api/v1/versions/{arguments['version']}").json["state"])
+        return original(actor, name, **arguments)
+
+    monkeypatch.setattr(operations, "run", look)
+    version = embedded.upload(firm, dataset, CODES)
+    assert seen == ["ingesting"], "whoever waits for it may offer it at once afterwards"
+    assert client.get(f"/api/v1/versions/{version}").json["state"] == "ready"
