@@ -93,7 +93,8 @@ def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
     if not header or not header.startswith("bytes=") or "," in header:
         return None
     first, dash, last = header.removeprefix("bytes=").partition("-")
-    if not dash or (first and not first.isdigit()) or (last and not last.isdigit()) or not (first or last):
+    # Only ASCII digits are numbers here: "²" is a digit to Python, but no integer.
+    if not dash or not (first + last).isascii() or not (first + last).isdigit():
         return None
     start = int(first) if first else max(0, size - int(last))
     end = min(int(last) + 1, size) if first and last else size

@@ -58,7 +58,7 @@ class AccessTokenSchema(Schema):
 
 
 class AcknowledgementSchema(Schema):
-    digest = fields.String(required=True, validate=validate.Regexp(r"^sha256:[0-9a-f]{64}$"))
+    digest = fields.String(required=True, validate=validate.Regexp(r"sha256:[0-9a-f]{64}\Z"))
 
 
 class ReasonSchema(Schema):
