@@ -10,10 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, g, request, url_for
+from flask import Flask, current_app, request, url_for
 from flask_babel import get_locale
-from ledger.log import Log
-from ledger.storage.sql import SqlStorage
 from sqlalchemy.exc import OperationalError
 
 from exchange import extensions, formatting, http_errors, logs, web
@@ -29,7 +27,6 @@ from exchange.participants import authentication
 from exchange.setup import open_log
 from exchange.steps import Services
 from ledger.errors import LedgerError
-from ledger.signatures import SigningKey
 
 STEPS = (
     "participants",
@@ -138,7 +135,7 @@ def _choose_locale() -> str:
     chosen = request.cookies.get("locale")
     if chosen in LOCALES:
         return chosen
-    return request.accept_languages.best_match(LOCALES) or str(g.get("default_locale", "en"))
+    return request.accept_languages.best_match(LOCALES) or str(current_app.config["BABEL_DEFAULT_LOCALE"])
 
 
 def _page_context() -> dict[str, Any]:
