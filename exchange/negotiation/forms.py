@@ -22,6 +22,7 @@ from wtforms import (
     TextAreaField,
     ValidationError,
 )
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
@@ -131,7 +132,7 @@ def _field(item: Parameter, locale: str) -> Any:
     if item.type == "boolean":
         return BooleanField(label)
     index = 1 if locale.startswith("zh") else 0
-    choices = [(value, words[index]) for value, words in item.choices.items()]
+    choices = [SelectChoice(value, words[index]) for value, words in item.choices.items()]
     if item.type == "choices":
         return MultiCheckboxField(label, required, choices=choices)
     return SelectField(label, required, choices=choices, default=item.default)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
 from wtforms import IntegerField, PasswordField, RadioField, SelectMultipleField, StringField, TextAreaField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import EqualTo, InputRequired, Length, NumberRange, Optional
 
 _ROLES = [
-    ("owner", _("Owner: everything, and the organisation's people")),
-    ("publisher", _("Publisher: lists data and answers requests")),
-    ("buyer", _("Buyer: requests, signs and receives data")),
-    ("finance", _("Finance: pays")),
-    ("compliance", _("Compliance: reads everything of the organisation")),
+    SelectChoice("owner", _("Owner: everything, and the organisation's people")),
+    SelectChoice("publisher", _("Publisher: lists data and answers requests")),
+    SelectChoice("buyer", _("Buyer: requests, signs and receives data")),
+    SelectChoice("finance", _("Finance: pays")),
+    SelectChoice("compliance", _("Compliance: reads everything of the organisation")),
 ]
 
 
@@ -28,7 +29,10 @@ class RegistrationForm(FlaskForm):
     evidence = TextAreaField(_("Evidence for the verification"), [InputRequired(), Length(10, 2000)])
     custody = RadioField(
         _("Who keeps the signing key"),
-        choices=[("custodial", _("The exchange keeps it")), ("self-held", _("We keep it ourselves"))],
+        choices=[
+            SelectChoice("custodial", _("The exchange keeps it")),
+            SelectChoice("self-held", _("We keep it ourselves")),
+        ],
         default="custodial",
     )
     signing_public_key = StringField(_("Public signing key (Ed25519, base64)"), [Optional(), Length(max=64)])

@@ -49,7 +49,7 @@ def overview(session: Session) -> Overview:
 
 
 def _by_state(session: Session, column: Any) -> dict[str, int]:
-    rows = session.execute(select(column, func.count()).group_by(column).order_by(column)).tuples()
+    rows = session.execute(select(column, func.count()).group_by(column).order_by(column))
     return {str(state): int(count) for state, count in rows}
 
 
