@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,12 +21,13 @@ from huey import Huey, MemoryHuey, PostgresHuey, SqliteHuey, crontab
 from huey.consumer import Consumer
 from huey.registry import Message
 from sqlalchemy import JSON, Index, String, or_, select, update
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from contracts.errors import ContractsError
 from exchange.config import Settings
 from exchange.database import Base, Database, UTCDateTime
-from exchange.errors import ExchangeError
+from exchange.errors import ExchangeError, UnavailableError
 
 _LEASE = timedelta(seconds=60)
 _BEAT_SECONDS = 15
@@ -188,6 +189,10 @@ class Jobs:
         with self._heartbeat(identifier):
             try:
                 result = _HANDLERS[kind](self.operations, arguments, self._reporter(identifier))
+            except UnavailableError:
+                # Nothing is wrong with the work: the next sweep takes it up again, a few times.
+                self._update(identifier, state="queued", worker="", lease_until=None)
+                log.warning("job waits for the ledger", job=identifier, kind=kind)
             except (ExchangeError, ContractsError) as error:
                 self._finish(identifier, "failed", error=_describe(error))
                 log.info("job refused", job=identifier, kind=kind, error=type(error).__name__)
@@ -211,7 +216,9 @@ class Jobs:
                 return None
             if taken.attempts > _MAX_ATTEMPTS:
                 session.execute(
-                    update(Job).where(Job.id == identifier).values(state="failed", error={"code": "too-many-attempts"})
+                    update(Job)
+                    .where(Job.id == identifier)
+                    .values(state="failed", error={"code": "too-many-attempts"}, finished_at=now, lease_until=None)
                 )
                 return None
         return taken.kind, taken.arguments
@@ -222,7 +229,9 @@ class Jobs:
 
         def beat() -> None:
             while not ended.wait(_BEAT_SECONDS):
-                self._update(identifier, lease_until=datetime.now(UTC) + _LEASE)
+                # A database that is busy for one beat must not end the lease of work that goes on.
+                with suppress(OperationalError):
+                    self._update(identifier, lease_until=datetime.now(UTC) + _LEASE)
 
         thread = threading.Thread(target=beat, daemon=True)
         thread.start()
@@ -240,7 +249,8 @@ class Jobs:
             if progress - last["progress"] < 0.01 or now - last["at"] < timedelta(seconds=0.3):
                 return
             last.update(progress=progress, at=now)
-            self._update(identifier, progress=min(progress, 1.0), message=message[:300])
+            with suppress(OperationalError):
+                self._update(identifier, progress=min(progress, 1.0), message=message[:300])
 
         return report
 
