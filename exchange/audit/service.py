@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from exchange.access import Actor
+from exchange.access import Actor, Permission
 from exchange.audit.models import AgreementCounter, StatementIndex
 from exchange.errors import NotFoundError
 from exchange.steps import EXCHANGE, Services, Step
@@ -100,10 +100,10 @@ def statements_of(session: Session, subject: str) -> list[str]:
 
 
 def may_open(session: Session, actor: Actor, statement: str) -> bool:
-    """Say whether `actor` may read the openings of a statement: its parties, and those who audit."""
-    if actor.is_exchange and actor.may("exchange:ledger:read"):
+    """Say whether `actor` may read the openings of a statement: its parties, and those who audit, as far as a token's scopes go."""
+    if actor.is_exchange and actor.may(Permission.AUDIT_READ):
         return True
-    if actor.participant is None:
+    if actor.participant is None or (actor.scopes is not None and not actor.may(Permission.EVIDENCE_READ)):
         return False
     found = session.scalar(
         select(StatementIndex.statement).where(

@@ -112,3 +112,12 @@ def test_an_entry_that_is_not_there_and_a_number_beyond_all_numbers_are_not_foun
     for index in ("999999", "9223372036854775807", "99999999999999999999999999"):
         refused(client.get(f"/api/v1/ledger/entries/{index}"), 404)
         assert client.get(f"/audit/entries/{index}").status_code == 404
+
+
+def test_a_token_whose_scopes_leave_evidence_out_opens_nothing(embedded: Any) -> None:
+    agreement = embedded.agreement()
+    address = f"/api/v1/ledger/entries/{place(embedded, agreement, 'escrow.held')}"
+    for scopes, seen in ((["firm:catalog:read"], False), (["firm:evidence:read"], True)):
+        token = embedded.exchange.token(embedded.consumer, scopes)
+        answer = embedded.client().get(address, headers={"Authorization": f"Bearer {token}"})
+        assert (answer.json["openings"] is not None) is seen
