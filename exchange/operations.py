@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ledger.log import Receipt
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
@@ -32,10 +31,12 @@ from exchange.errors import (
     UnavailableError,
 )
 from exchange.identifiers import uuid7
+from exchange.participants import tokens
 from exchange.participants.keys import PartySigner
 from exchange.steps import OPERATIONS, Operation, Services, Step
 from ledger.canonical import encode
 from ledger.errors import CanonicalError, LedgerError, LedgerUnavailableError
+from ledger.log import Receipt
 
 _SIGNATURE_DAYS = 7
 
@@ -122,7 +123,7 @@ class Operations:
                     self._close_request(session, request)
         except _RollBack:
             assert awaiting is not None  # noqa: S101 - set on the line before the raise
-            self._ask_for_signatures(chosen, actor, arguments, awaiting, key)
+            self._ask_for_signatures(chosen, actor, arguments, awaiting, key, earlier=request)
         except LedgerError as error:
             raise _unavailable() from error
         except OperationalError as error:
@@ -130,10 +131,20 @@ class Operations:
         return step, result
 
     def _ask_for_signatures(
-        self, chosen: Operation, actor: Actor, arguments: dict[str, Any], step: Step, key: str | None
+        self,
+        chosen: Operation,
+        actor: Actor,
+        arguments: dict[str, Any],
+        step: Step,
+        key: str | None,
+        *,
+        earlier: str | None,
     ) -> None:
         identifier = uuid7(step.now, secrets.token_bytes(10))
         with self.database.writing() as session:
+            if earlier:
+                # What was to be signed has changed meanwhile; one seed must not wait in two requests.
+                self._close_request(session, earlier, "superseded")
             session.add(
                 SignatureRequest(
                     id=identifier,
@@ -151,8 +162,9 @@ class Operations:
         raise AwaitingSignatureError(identifier, step.missing)
 
     def give_signatures(self, actor: Actor, request_id: str, signatures: dict[str, bytes]) -> Outcome:
-        """Carry out a waiting step with the signatures of its payloads, keyed by payload digest.
+        """Carry out a waiting step, in the name of whoever started it, with the signatures of its payloads by their digests.
 
+        The person who brings the signatures and the one who started the step must both hold its permission.
         Raises NotFoundError for an unknown, foreign or lapsed request, InvalidInputError for a wrong signature.
         """
         with self.database.reading() as session:
@@ -164,26 +176,28 @@ class Operations:
                     ("This step does not wait for a signature any more.", "该步骤已不再等待签名。"),
                     ("Start the step again.", "请重新发起该步骤。"),
                 )
+            starter = actor if waiting.user == actor.user else tokens.actor_of_user(session, waiting.user)
         chosen = _permitted(actor, waiting.operation)
+        _permitted(starter, waiting.operation)
         digest = _arguments_digest(chosen.name, waiting.arguments)
         step, result = self._attempt(
-            chosen, actor, waiting.arguments, waiting.seed, waiting.now, waiting.idempotency_key, digest,
+            chosen, starter, waiting.arguments, waiting.seed, waiting.now, waiting.idempotency_key, digest,
             provided=signatures, request=request_id,
         )  # fmt: skip
         for follow_up in step.after_commit:
             follow_up()
         return self._with_receipts(result, step.statements)
 
-    def _close_request(self, session: Session, request_id: str) -> None:
+    def _close_request(self, session: Session, request_id: str, state: str = "done") -> None:
         waiting = session.get(SignatureRequest, request_id, with_for_update=True)
         if waiting is None or waiting.state != "awaiting_signature":
             raise ConflictError(
                 ("This step was carried out already.", "该步骤已执行。"),
                 ("Load its result.", "请查看其结果。"),
             )
-        waiting.state = "done"
-        # The seed could give back the salts of the openings, so it is not kept.
-        waiting.seed = b""
+        waiting.state = state
+        # The seed could give back the salts of the openings, and the arguments hold personal data, so neither is kept.
+        waiting.seed, waiting.arguments = b"", {}
 
     def _stored(self, actor: Actor, key: str, digest: str) -> tuple[dict[str, Any], list[str]] | None:
         with self.database.reading() as session:

@@ -6,9 +6,11 @@ import base64
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from contracts.sealing import EncryptionKey
 from exchange.access import Actor, Permission
+from exchange.audit.models import SignatureRequest
 from exchange.errors import (
     AwaitingSignatureError,
     ConflictError,
@@ -119,3 +121,38 @@ def test_a_stranger_cannot_give_signatures_for_another_firm(exchange: Any) -> No
         exchange.operations.run(owner, "participants.join")
     with pytest.raises(NotFoundError):
         exchange.operations.give_signatures(exchange.firm("Other"), waiting.value.request_id, {})
+
+
+def test_a_colleague_brings_the_signatures_of_a_step_and_no_secret_of_it_stays(exchange: Any) -> None:
+    signing, encryption = SigningKey.generate(), EncryptionKey.generate()
+    owner = exchange.firm(
+        "Own Keys", verified=False, custody="self-held",
+        signing_public_key=base64.b64encode(signing.public).decode(),
+        encryption_public_key=base64.b64encode(encryption.public).decode(),
+    )  # fmt: skip
+
+    def asked(step: Any) -> tuple[str, dict[str, bytes]]:
+        with pytest.raises(AwaitingSignatureError) as waiting:
+            step()
+        return waiting.value.request_id, {
+            item["digest"]: signing.sign(item["domain"], base64.b64decode(item["payload"])) for item in waiting.value.payloads
+        }
+
+    def add(email: str) -> Any:
+        person = {"name": "Colleague", "email": email, "password_hash": "x", "roles": ["owner"]}
+        return lambda: exchange.operations.run(owner, "participants.add_user", **person)
+
+    joining, _ = asked(lambda: exchange.operations.run(owner, "participants.join"))
+    again, signatures = asked(lambda: exchange.operations.give_signatures(owner, joining, {}))
+    with pytest.raises(ConflictError):
+        exchange.operations.give_signatures(owner, joining, signatures)
+    exchange.operations.give_signatures(owner, again, signatures)
+
+    request, signatures = asked(add("first@firm.example"))
+    colleague = exchange.actor(exchange.operations.give_signatures(owner, request, signatures).result["user"])
+    request, signatures = asked(add("second@firm.example"))
+    assert exchange.operations.give_signatures(colleague, request, signatures).result["roles"] == ["owner"]
+    with exchange.operations.database.reading() as session:
+        kept = session.scalars(select(SignatureRequest)).all()
+        assert sorted(item.state for item in kept) == ["done", "done", "done", "superseded"]
+        assert [(item.seed, item.arguments) for item in kept] == [(b"", {})] * 4
