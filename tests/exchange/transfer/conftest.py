@@ -212,7 +212,7 @@ def problem(answer: Any, status: int, code: str | None = None) -> dict[str, Any]
     return document
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def refused() -> Callable[..., dict[str, Any]]:
     """Checks a refusal over the API: status, problem document, code."""
     return problem
@@ -255,7 +255,7 @@ def shared_embedded(open_exchange: Callable[..., Any]) -> Any:
     return open_exchange()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_trade() -> Callable[[Any], Trade]:
     """Two verified firms, new to a given exchange."""
 
