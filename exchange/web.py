@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Request, Response, current_app, g, request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_babel import get_locale
 from flask_wtf import FlaskForm
 from sqlalchemy.orm import Session
@@ -19,6 +20,17 @@ from exchange.steps import Services
 
 View = TypeVar("View", bound=Callable[..., Any])
 _MARK = "required_permission"
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
 
 
 def requires(permission: Permission) -> Callable[[View], View]:
@@ -113,13 +125,22 @@ def end_reading() -> None:
     """Close the request's reading session, so that the next read sees what was just written."""
     session = g.pop("reading", None)
     if session is not None:
-        session.expunge_all()
-        session.rollback()
+        # Closing lets go of the rows before it rolls back, so what was read stays readable.
         session.close()
+
+
+class _CookieSessions(SecureCookieSessionInterface):
+    """Flask's signed cookie, whose signer is made only for a request that brings the cookie."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        if self.get_cookie_name(app) not in request.cookies:
+            return self.session_class()
+        return super().open_session(app, request)
 
 
 def init_app(app: Flask) -> None:
     """Install the gate in front of every view and the closing of sessions behind it."""
+    app.session_interface = _CookieSessions()
 
     @app.before_request
     def gate() -> None:
@@ -136,16 +157,8 @@ def init_app(app: Flask) -> None:
 
     @app.after_request
     def harden(response: Response) -> Response:
-        response.headers.setdefault(
-            "Content-Security-Policy",
-            "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
-            "frame-ancestors 'none'",
-        )
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
-        response.headers.setdefault("X-Frame-Options", "DENY")
-        response.headers.setdefault("Referrer-Policy", "same-origin")
-        response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-        response.headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+        given = {name.lower() for name, _ in response.headers}
+        response.headers.extend([item for item in _HEADERS.items() if item[0].lower() not in given])
         if current_app.config["SESSION_COOKIE_SECURE"]:
             response.headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
         if request.endpoint and not request.endpoint.endswith("static"):

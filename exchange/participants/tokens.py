@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Select, bindparam, delete, false, select, update
 from sqlalchemy.orm import Session
 
 from exchange.access import Actor, Permission, Role
@@ -81,11 +81,7 @@ def close_session(session: Session, identifier: str) -> None:
 def actor_of_session(session: Session, settings: Settings, identifier: str) -> tuple[Actor, bool] | None:
     """Return (actor, whether `seen_at` wants renewal) for a live session id, or None."""
     now = datetime.now(UTC)
-    row = session.execute(
-        _people(LoginSession.seen_at, LoginSession.expires_at)
-        .join(LoginSession, LoginSession.user_id == User.id)
-        .where(LoginSession.digest == digest(identifier), User.disabled.is_(False))
-    ).one_or_none()
+    row = session.connection().execute(_OF_SESSION, {"wanted": digest(identifier)}).one_or_none()
     if row is None or row.expires_at < now or row.seen_at < now - timedelta(minutes=settings.session_idle_minutes):
         return None
     return _actor(row, session_id=digest(identifier)), row.seen_at < now - timedelta(minutes=1)
@@ -100,22 +96,41 @@ def actor_of_token(session: Session, token: str) -> Actor | None:
     """Return the actor of a live API token, or None."""
     if not looks_like_token(token):
         return None
-    row = session.execute(
-        _people(ApiToken.id.label("token_id"), ApiToken.scopes, ApiToken.expires_at)
-        .join(ApiToken, ApiToken.user_id == User.id)
-        .where(ApiToken.digest == digest(token), ApiToken.revoked_at.is_(None), User.disabled.is_(False))
-    ).one_or_none()
+    row = session.connection().execute(_OF_TOKEN, {"wanted": digest(token)}).one_or_none()
     if row is None or row.expires_at < datetime.now(UTC):
         return None
     scopes = None if row.scopes is None else frozenset(Permission(scope) for scope in row.scopes)
     return _actor(row, scopes=scopes, token_id=row.token_id)
 
 
-def _people(*columns: Any) -> Any:
-    return select(
-        User.id, User.name, User.roles, User.locale, User.participant_id,
-        Participant.name.label("participant_name"), Participant.status, *columns,
-    ).outerjoin(Participant, Participant.id == User.participant_id)  # fmt: skip
+_users, _firms = User.__table__.c, Participant.__table__.c
+_sessions, _tokens = LoginSession.__table__.c, ApiToken.__table__.c
+
+
+def _people(*columns: Any) -> Select[Any]:
+    firm = User.__table__.outerjoin(Participant.__table__, _firms.id == _users.participant_id)
+    return (
+        select(
+            _users.id, _users.name, _users.roles, _users.locale, _users.participant_id,
+            _firms.name.label("participant_name"), _firms.status, *columns,
+        )
+        .select_from(firm)
+        .where(_users.disabled == false())
+    )  # fmt: skip
+
+
+# Every request asks one of these, so they are built once, over the tables and not the mapped classes.
+_OF_USER = _people().where(_users.id == bindparam("wanted"))
+_OF_SESSION = (
+    _people(_sessions.seen_at, _sessions.expires_at)
+    .join(LoginSession.__table__, _sessions.user_id == _users.id)
+    .where(_sessions.digest == bindparam("wanted"))
+)
+_OF_TOKEN = (
+    _people(_tokens.id.label("token_id"), _tokens.scopes, _tokens.expires_at)
+    .join(ApiToken.__table__, _tokens.user_id == _users.id)
+    .where(_tokens.digest == bindparam("wanted"), _tokens.revoked_at.is_(None))
+)
 
 
 def _actor(
@@ -134,7 +149,7 @@ def _actor(
 
 def actor_of_user(session: Session, user_id: str) -> Actor:
     """Return the actor that `user_id` is, for work done in that person's name (jobs, command line). Raises NotFoundError."""
-    row = session.execute(_people().where(User.id == user_id, User.disabled.is_(False))).one_or_none()
+    row = session.connection().execute(_OF_USER, {"wanted": user_id}).one_or_none()
     if row is None:
         raise NotFoundError()
     return _actor(row)
