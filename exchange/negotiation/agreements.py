@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import BindParameter, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from contracts.agreement import DOMAINS, Agreement, Role, Signature, SignedAgreement, digest_of
@@ -213,14 +213,17 @@ def evidence(session: Session, agreement: AgreementRecord) -> tuple[list[str], d
     return statements, subject, documents
 
 
+_side: BindParameter[str] = bindparam("side")
+# Read at every look at an agreement and at every part of a delivery, so it is built once.
+_OF_SIDE = select(AgreementRecord).where(
+    AgreementRecord.id == bindparam("agreement"),
+    or_(AgreementRecord.provider_id == _side, AgreementRecord.consumer_id == _side),
+)
+
+
 def get_agreement(session: Session, actor: Actor, agreement_id: str) -> AgreementRecord:
     """Return an agreement that the actor's firm is a side of. Raises NotFoundError for unknown and foreign ones."""
-    found = session.scalar(
-        select(AgreementRecord).where(
-            AgreementRecord.id == agreement_id,
-            or_(AgreementRecord.provider_id == actor.participant, AgreementRecord.consumer_id == actor.participant),
-        )
-    )
+    found = session.scalar(_OF_SIDE, {"agreement": agreement_id, "side": actor.participant})
     if found is None or actor.participant is None:
         raise NotFoundError()
     return found
