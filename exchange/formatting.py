@@ -16,6 +16,8 @@ from flask import Flask, current_app, url_for
 from flask_babel import get_locale
 from markupsafe import Markup
 
+from exchange.progress_words import progress_words
+
 ABSENT = "—"
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _DATE_TIME = {
@@ -38,6 +40,7 @@ def init_app(app: Flask) -> None:
         hash=short_digest,
         local=local,
         in_locale=in_locale,
+        progress_words=progress_words,
     )
     app.jinja_env.globals.update(static_url=static_url, has_endpoint=lambda name: name in app.view_functions)
 

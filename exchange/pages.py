@@ -23,6 +23,7 @@ from exchange import extensions, jobs
 from exchange.access import Permission
 from exchange.application import LOCALES
 from exchange.errors import NotFoundError
+from exchange.progress_words import progress_words
 from exchange.web import current_actor, reading, requires, services
 
 blueprint = Blueprint("pages", __name__)
@@ -78,7 +79,7 @@ def job(identifier: str) -> Response:
         state=row.state,
         done=round(row.progress * 100),
         total=100,
-        message=row.message,
+        message=progress_words(row.message),
         finished=finished,
         location=location,
     )

@@ -21,6 +21,7 @@ from jinja2 import Environment, nodes
 from werkzeug.exceptions import HTTPException
 
 from exchange.catalog import uploads
+from exchange.progress_words import progress_words
 
 ROOT = Path(__file__).parents[2]
 CHINESE = ROOT / "exchange" / "translations" / "zh" / "LC_MESSAGES"
@@ -290,3 +291,23 @@ def test_the_language_comes_from_the_cookie_then_from_the_browser_then_from_the_
     assert language(**{"Accept-Language": "en-GB,en;q=0.9"}) == "en"
     client.set_cookie("locale", "zh")
     assert language(**{"Accept-Language": "en"}) == "zh"
+
+
+def test_the_progress_of_a_job_is_told_in_the_language_of_the_page(sqlite_exchange: Any) -> None:
+    reports = ("reading", "measuring 振动", "12/40", "cell.csv", None)
+    with sqlite_exchange.app.test_request_context("/", headers={"Cookie": "locale=zh"}):
+        assert [progress_words(report) for report in reports] == ["正在读取", "正在统计 振动", "12/40", "cell.csv", ""]
+    with sqlite_exchange.app.test_request_context("/"):
+        assert [progress_words(report) for report in reports] == ["reading", "measuring 振动", "12/40", "cell.csv", ""]
+
+
+def test_every_report_of_a_worker_has_words() -> None:
+    """A report is a text, a text with one name at its end, or a bare name."""
+    known = set()
+    source = (ROOT / "exchange" / "progress_words.py").read_text(encoding="utf-8")
+    for folder in ("exchange", "valuation"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for report in re.findall(r"progress\([^\n]*?,\s*f?\"([a-z][^\"]+)\"\)", path.read_text(encoding="utf-8")):
+                known.add(report)
+                assert f'"{re.sub(r" ?{.*", "", report)}"' in source, f"{path}: {report}"
+    assert len(known) >= 9, "the reports were not found"
