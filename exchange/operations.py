@@ -69,7 +69,7 @@ class Operations:
         """
         chosen = _permitted(actor, name)
         key = _checked_key(idempotency_key)
-        digest = _arguments_digest(name, arguments)
+        digest = _arguments_digest(actor, name, arguments)
         if key and (answer := self._stored(actor, key, digest)):
             return self._with_receipts(*answer)
         seed, now = secrets.token_bytes(32), datetime.now(UTC)
@@ -179,7 +179,7 @@ class Operations:
             starter = actor if waiting.user == actor.user else tokens.actor_of_user(session, waiting.user)
         chosen = _permitted(actor, waiting.operation)
         _permitted(starter, waiting.operation)
-        digest = _arguments_digest(chosen.name, waiting.arguments)
+        digest = _arguments_digest(starter, chosen.name, waiting.arguments)
         step, result = self._attempt(
             chosen, starter, waiting.arguments, waiting.seed, waiting.now, waiting.idempotency_key, digest,
             provided=signatures, request=request_id,
@@ -260,11 +260,11 @@ def _checked_key(key: str | None) -> str | None:
     return key
 
 
-def _arguments_digest(name: str, arguments: dict[str, Any]) -> str:
+def _arguments_digest(actor: Actor, name: str, arguments: dict[str, Any]) -> str:
     # The same password has another hash each time, and a repeated request must be known again.
     arguments = {key: value for key, value in arguments.items() if key != "password_hash"}
     try:
-        return hashlib.sha256(encode({"operation": name, "arguments": arguments})).hexdigest()
+        return hashlib.sha256(encode({"operation": name, "arguments": arguments, "user": actor.user})).hexdigest()
     except CanonicalError as error:
         raise InvalidInputError(
             ("A value holds characters or a number that cannot be recorded.", "有内容包含无法记录的字符或数值。"),

@@ -195,3 +195,13 @@ def test_text_that_cannot_be_recorded_is_refused_as_the_senders_mistake(sqlite_e
     ):
         answer = client.post(path, data=body, content_type="application/json")
         assert answer.status_code == 422, answer.text
+
+
+def test_a_colleague_who_uses_the_same_idempotency_key_does_not_get_anothers_answer(sqlite_exchange: Any) -> None:
+    owner = sqlite_exchange.firm("Works")
+    colleague = sqlite_exchange.person(owner, "buyer")
+    headers = {"Idempotency-Key": "monthly"}
+    mine = sqlite_exchange.client(owner).post("/api/v1/tokens", json={"name": "batch"}, headers=headers)
+    theirs = sqlite_exchange.client(colleague).post("/api/v1/tokens", json={"name": "batch"}, headers=headers)
+    assert mine.status_code == 201
+    assert (theirs.status_code, theirs.json["code"]) == (422, "idempotency-key-reused")
