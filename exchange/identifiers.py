@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 import uuid
 from datetime import datetime
-
-_URN = re.compile(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 def uuid7(now: datetime, random: bytes) -> str:
@@ -22,8 +19,3 @@ def uuid7(now: datetime, random: bytes) -> str:
 def derive(seed: bytes, label: str) -> bytes:
     """Return 32 bytes that depend on `seed` and `label` alone (HMAC-SHA256)."""
     return hmac.digest(seed, label.encode(), hashlib.sha256)
-
-
-def is_urn(text: str) -> bool:
-    """Say whether `text` is an identifier of this system, in its one spelling."""
-    return _URN.fullmatch(text) is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from datetime import datetime
 from typing import cast
 
 from sqlalchemy import select
@@ -93,12 +92,6 @@ def bring_keys(
         )  # fmt: skip
     step.session.add_all(rows)
     return rows
-
-
-def retire(keys: list[ParticipantKey], now: datetime) -> None:
-    """Take keys out of force; what they signed stays verifiable."""
-    for key in keys:
-        key.retired_at = key.retired_at or now
 
 
 def open_private(keystore: KeyStore, participant: Participant, key: ParticipantKey) -> bytes:
