@@ -60,7 +60,7 @@ _HTTP_TEXT: dict[int, tuple[errors.Bilingual, errors.Bilingual]] = {
     ),
 }
 _INTERNAL = (
-    ("Something went wrong inside the exchange.", "交换平台内部发生错误。"),
+    ("Something went wrong inside the exchange.", "交易平台内部发生错误。"),
     (
         "Try again; if it stays, tell the operator the reference below.",
         "请重试；若仍出现，请将下方编号告知运营方。",

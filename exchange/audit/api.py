@@ -70,8 +70,8 @@ def consistency(given: dict[str, Any]) -> dict[str, Any]:
         path = services().log.consistency_proof(given["old"], given["new"])
     except ProofError as error:
         raise InvalidInputError(
-            ("There is no such pair of sizes.", "不存在这样的两个规模。"),
-            ("Use old ≤ new ≤ the size of the newest checkpoint.", "须满足 old ≤ new ≤ 最新检查点的规模。"),
+            ("There is no such pair of sizes.", "账本没有与这两个记录数对应的状态。"),
+            ("Use old ≤ new ≤ the size of the newest checkpoint.", "须满足 old ≤ new ≤ 最新检查点的记录数。"),
             field="new",
         ) from error
     return {**given, "proof": [item.hex() for item in path]}

@@ -262,7 +262,7 @@ def _set_visibility(session: Session, offer: Offer, visibility: str, audience: l
     )
     if (wanted and visibility == "public") or set(wanted) - known:
         raise InvalidInputError(
-            ("Recipients are verified participants, named only by an authorised offer.", "指名接收方须为已核验的参与方，且仅适用于授权可见的要约。"),
+            ("Recipients are verified participants, named only by an authorised offer.", "指定接收方须为已核验的参与方，且仅适用于授权可见的要约。"),
             ("Check their identifiers, or choose the visibility “authorised”.", "请核对其标识，或选择“授权可见”。"),
             field="audience",
         )  # fmt: skip

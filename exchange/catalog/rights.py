@@ -152,7 +152,7 @@ def check_may_be_offered(dataset: Dataset, visibility: str) -> None:
     if dataset.grade == 3:
         raise ConflictError(
             ("Grade 3 data is not offered: it may only go to named recipients with a compliance officer's release.",
-             "三级数据不得上架：仅可在合规负责人放行后提供给指名接收方。"),
+             "三级数据不得上架：仅可在合规负责人放行后提供给指定接收方。"),
             ("Lower its sensitivity and grade a new dataset, or deal with the recipient directly.",
              "请降低敏感度后作为新数据集定级，或与接收方另行约定。"),
             code="grade-3-not-offered",

@@ -93,7 +93,7 @@ def join(step: Step) -> dict[str, Any]:
     participant = own(step.session, step.actor)
     if participant.joined_at is not None:
         raise ConflictError(
-            ("The joining statement is on the ledger already.", "加入声明已记录在账本上。"),
+            ("The joining statement is on the ledger already.", "入驻声明已记录在账本上。"),
             ("Nothing is left to do.", "无需其他操作。"),
         )
     _record_joining(step, participant)
@@ -136,7 +136,7 @@ def verify(step: Step, *, participant: str, note: str = "") -> dict[str, Any]:
         raise ConflictError(
             (
                 "Only a pending organisation whose joining is on the ledger can be verified.",
-                "只能核验已记录加入声明的待核验机构。",
+                "只能核验已记录入驻声明的待核验机构。",
             ),
             ("Load the list again.", "请重新载入列表。"),
         )

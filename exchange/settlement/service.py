@@ -211,7 +211,7 @@ def _require_fundable(step: Step, agreement: AgreementRecord) -> None:
     if agreement.state == "in_force" or _is_funded(step, agreement):
         raise ConflictError(
             ("This agreement is funded already.", "该协议已付款。"),
-            ("Start the transfer.", "请开始传输。"),
+            ("Start the transfer.", "请发起交付。"),
             code="already-funded",
         )
     if agreement.state != "verified":

@@ -78,8 +78,8 @@ def artefact(transfer: str) -> Response:
         grant = access_tokens.verify(services(), g.access_token)
         if grant.transfer != transfer:
             raise AuthenticationError(
-                ("This access token belongs to another transfer.", "该访问令牌属于另一传输。"),
-                ("Ask for a token of this transfer.", "请为该传输申请令牌。"),
+                ("This access token belongs to another transfer.", "该访问令牌属于另一次交付。"),
+                ("Ask for a token of this transfer.", "请为本次交付申请令牌。"),
                 code="invalid-token",
             )
         row = delivery.transfer_for_grant(reading(), grant.transfer, grant.agreement, grant.consumer)
