@@ -15,6 +15,7 @@ from contracts.transfer import Role, State, transition
 from exchange.access import Actor, Permission
 from exchange.audit.service import record
 from exchange.errors import ConflictError, InvalidInputError, NotFoundError
+from exchange.negotiation import service as negotiation
 from exchange.negotiation.models import AgreementRecord
 from exchange.settlement import service as settlement
 from exchange.steps import Services, Step, operation
@@ -43,7 +44,8 @@ def get(session: Session, actor: Actor, transfer_id: str) -> TransferProcess:
 
 
 def of_agreement(session: Session, actor: Actor, agreement_id: str) -> list[TransferProcess]:
-    """Return the transfers under one agreement of the acting firm, newest first."""
+    """Return the transfers under one agreement of the acting firm, newest first. Raises NotFoundError for another's."""
+    negotiation.get_agreement(session, actor, agreement_id)
     return _list(session, actor, TransferProcess.agreement_id == agreement_id)
 
 

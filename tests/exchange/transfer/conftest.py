@@ -73,6 +73,8 @@ class Trade:
         parameters: dict[str, Any] | None = None,
         price_fen: int = 0,
         name: str = "spindle.csv",
+        visibility: str = "public",
+        audience: list[str] | None = None,
     ) -> str:
         """Publish a table and return its open offer."""
         made = self.run(
@@ -93,7 +95,7 @@ class Trade:
         price = {"kind": "one-off", "amount_fen": price_fen, "currency": "CNY"} if price_fen else {"kind": "free"}
         drafted = self.run(
             self.provider, "catalog.draft_offer", dataset=dataset, template=template, parameters=parameters or {},
-            price=price, visibility="public",
+            price=price, visibility=visibility, audience=audience,
         )  # fmt: skip
         self.run(self.provider, "catalog.publish_offer", offer=drafted.result["id"])
         return str(drafted.result["id"])
