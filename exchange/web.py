@@ -141,6 +141,9 @@ class _CookieSessions(SecureCookieSessionInterface):
 def init_app(app: Flask) -> None:
     """Install the gate in front of every view and the closing of sessions behind it."""
     app.session_interface = _CookieSessions()
+    always = dict(_HEADERS)
+    if app.config["SESSION_COOKIE_SECURE"]:
+        always["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
 
     @app.before_request
     def gate() -> None:
@@ -157,10 +160,12 @@ def init_app(app: Flask) -> None:
 
     @app.after_request
     def harden(response: Response) -> Response:
-        given = {name.lower() for name, _ in response.headers}
-        response.headers.extend([item for item in _HEADERS.items() if item[0].lower() not in given])
-        if current_app.config["SESSION_COOKIE_SECURE"]:
-            response.headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
-        if request.endpoint and not request.endpoint.endswith("static"):
-            response.headers.setdefault("Cache-Control", "no-store")
+        headers = response.headers
+        given = {name.lower() for name, _ in headers}
+        for name, value in always.items():
+            if name.lower() not in given:
+                headers.add(name, value)
+        endpoint = request.endpoint
+        if endpoint and "cache-control" not in given and not endpoint.endswith("static"):
+            headers.add("Cache-Control", "no-store")
         return response
