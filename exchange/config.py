@@ -10,7 +10,7 @@ import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 from urllib.parse import urlsplit
@@ -40,12 +40,12 @@ class Settings:
     """All settings with their defaults; see docs/configuration.md for the meaning of each."""
 
     home: Path = Path("var")
-    database_url: str = ""
+    database_url: str = field(default="", repr=False)
     object_store: str = ""
     s3_endpoint: str = ""
     s3_region: str = "us-east-1"
     s3_access_key: str = ""
-    s3_secret_key: str = ""
+    s3_secret_key: str = field(default="", repr=False)
     key_store: Path = Path()
     public_url: str = "http://127.0.0.1:8000"
     allow_insecure_http: bool = False

@@ -48,7 +48,8 @@ class Server(BaseApplication):
         return create_app(self._settings)
 
     def run(self) -> None:
-        clear_spool(self._settings)
+        if self._settings.jobs != "external":
+            clear_spool(self._settings)
         super().run()
 
 

@@ -152,11 +152,11 @@ def verify(step: Step, *, participant: str, note: str = "") -> dict[str, Any]:
             "evidence_digest": row.evidence_digest,
             "signing_key": base64.b64encode(signing.public).decode(),
             "custody": signing.custody,
-            "operator": step.actor.user,
-            "note": note,
         },
         subjects=[row.id],
     )
+    # Counterparties see the statement above in their bundles; who verified, and the remarks, are the exchange's own.
+    record(step, "participant.verification_noted", {"participant": row.id, "operator": step.actor.user, "note": note})
     return {"participant": row.id, "status": row.status}
 
 

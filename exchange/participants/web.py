@@ -41,7 +41,7 @@ def login() -> Any:
             with database().writing() as session:
                 identifier = tokens.open_session(session, services().settings, user, request.user_agent.string)
             return set_session_cookie(redirect(_next(), code=303), identifier)
-    return render_template("participants/login.html", form=form, next=request.args.get("next", "")), 200
+    return render_template("participants/login.html", form=form, next=request.args.get("next", "")), 422 if form.errors else 200
 
 
 def _next() -> str:
@@ -79,7 +79,7 @@ def register() -> Any:
             show_in_form(error, form, "name")
         else:
             return render_template("participants/registered.html", outcome=outcome, custody=form.custody.data), 201
-    return render_template("participants/register.html", form=form)
+    return render_template("participants/register.html", form=form), 422 if form.errors else 200
 
 
 @blueprint.get("/organisation")
@@ -167,7 +167,16 @@ def account() -> str:
     sessions = reading().scalars(
         select(LoginSession).where(LoginSession.user_id == actor.user).order_by(LoginSession.seen_at.desc())
     )
-    return render_template("participants/account.html", sessions=list(sessions))
+    shown = [(row, _browser(row.user_agent)) for row in sessions]
+    return render_template("participants/account.html", sessions=shown)
+
+
+def _browser(user_agent: str) -> str:
+    """Return browser and system of a User-Agent header in words, or its beginning where they are not known."""
+    browsers = (("Edg/", "Edge"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"), ("curl/", "curl"))
+    systems = (("Android", "Android"), ("iPhone", "iOS"), ("Windows", "Windows"), ("Mac OS", "macOS"), ("Linux", "Linux"))
+    found = [next((name for mark, name in names if mark in user_agent), "") for names in (browsers, systems)]
+    return " · ".join(name for name in found if name) or user_agent[:60]
 
 
 @blueprint.get("/participants")
@@ -190,8 +199,7 @@ def index() -> str:
 def verify(participant: str) -> Any:
     """Show the evidence of a pending organisation and verify it."""
     form = VerificationForm()
-    if request.method == "GET":
-        run("participants.examine", participant=participant)
+    run("participants.examine", participant=participant)
     row = service.get(reading(), participant)
     if form.validate_on_submit():
         try:

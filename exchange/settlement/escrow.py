@@ -60,6 +60,16 @@ def delivered(step: Step, agreement: AgreementRecord) -> None:
     )
 
 
+def withheld(step: Step, agreement: AgreementRecord) -> None:
+    """Stop the acceptance window: the provider suspended or ended what it had begun to deliver."""
+    step.session.execute(
+        update(Escrow)
+        .where(Escrow.agreement_id == agreement.id, Escrow.state == "held")
+        .values(release_due_at=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
 def release(step: Step, agreement: AgreementRecord, reason: str = "accepted") -> bool:
     """Pay the escrow of `agreement` out to the provider, less the exchange's fee; statement escrow.released.
 

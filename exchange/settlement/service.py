@@ -20,7 +20,7 @@ from exchange.negotiation.models import AgreementRecord
 from exchange.participants.models import Participant
 from exchange.settlement import escrow
 from exchange.settlement.book import CURRENCY, Leg, book, open_account, yuan
-from exchange.settlement.escrow import delivered, refund, release
+from exchange.settlement.escrow import delivered, refund, release, withheld
 from exchange.settlement.models import AVAILABLE, CLEARING, Escrow, JournalEntry
 from exchange.steps import EXCHANGE, Step, operation
 
@@ -34,6 +34,7 @@ __all__ = [
     "release",
     "release_due",
     "top_up",
+    "withheld",
 ]
 
 LARGEST_TOP_UP_FEN = 10**12

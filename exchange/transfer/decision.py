@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from contracts.odrl import Decision, Deny, Permit, Request, World, evaluate
+from exchange.catalog.models import Dataset
 from exchange.errors import ConflictError, PolicyDeniedError
 from exchange.negotiation import service as negotiation
 from exchange.negotiation.models import AgreementRecord, Negotiation
@@ -59,8 +60,9 @@ def _paid(session: Session, agreement: AgreementRecord) -> int:
     return escrow.amount_fen if escrow is not None and escrow.state in {"held", "released"} else 0
 
 
-def require_in_force(agreement: AgreementRecord, at: datetime) -> None:
-    """Raise ConflictError unless the agreement is signed, paid for, in force and within its validity."""
+def require_in_force(session: Session, agreement: AgreementRecord, at: datetime) -> None:
+    """Raise ConflictError unless the agreement is in force and valid, both firms verified, and the dataset not frozen."""
+    _require_parties(session, agreement)
     if agreement.state != "in_force":
         raise ConflictError(
             (f"The agreement is {agreement.state}, not in force.", f"协议状态为 {agreement.state}，尚未生效或已终止。"),
@@ -75,10 +77,27 @@ def require_in_force(agreement: AgreementRecord, at: datetime) -> None:
         )
 
 
+def _require_parties(session: Session, agreement: AgreementRecord) -> None:
+    for firm in (agreement.consumer_id, agreement.provider_id):
+        if session.get_one(Participant, firm).status != "verified":
+            raise ConflictError(
+                ("An organisation of this agreement is suspended.", "该协议的一方机构已被暂停。"),
+                ("Wait until the operator lifts the suspension.", "请等待运营方解除暂停。"),
+                code="participant-suspended",
+            )
+    if session.get_one(Dataset, agreement.dataset_id).state == "frozen":
+        raise ConflictError(
+            ("The dataset is frozen because its rights are disputed.", "该数据集因权属争议已被冻结。"),
+            ("Wait for the decision on the dispute.", "请等待争议处理结果。"),
+            code="dataset-frozen",
+        )
+
+
 def lock_counter(step: Step, agreement: AgreementRecord) -> UsageCounter:
-    """Return the agreement's counter, locked until the transaction ends, so that N uses give N under any number of requests."""
-    # The agreement's own row is locked first: two first uses could otherwise both insert the counter.
-    step.session.execute(select(AgreementRecord.id).where(AgreementRecord.id == agreement.id).with_for_update())
+    """Return the agreement's counter, locked until the transaction ends, so that N uses give N under any number of requests.
+
+    Requires that the caller holds the agreement's own row: two first uses could otherwise both insert the counter.
+    """
     counter = step.session.scalar(
         select(UsageCounter)
         .where(UsageCounter.agreement_id == agreement.id, UsageCounter.action == ACTION)

@@ -94,7 +94,7 @@ def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
         return None
     first, dash, last = header.removeprefix("bytes=").partition("-")
     # Only ASCII digits are numbers here: "²" is a digit to Python, but no integer.
-    if not dash or not (first + last).isascii() or not (first + last).isdigit():
+    if not dash or len(first + last) > 38 or not (first + last).isascii() or not (first + last).isdigit():
         return None
     start = int(first) if first else max(0, size - int(last))
     end = min(int(last) + 1, size) if first and last else size

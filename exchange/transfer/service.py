@@ -14,7 +14,7 @@ from contracts.odrl import Deny
 from contracts.transfer import Role, State, transition
 from exchange.access import Actor, Permission
 from exchange.audit.service import record
-from exchange.errors import ConflictError, InvalidInputError, NotFoundError
+from exchange.errors import ConflictError, InvalidInputError, NotFoundError, PermissionDeniedError
 from exchange.negotiation import service as negotiation
 from exchange.negotiation.models import AgreementRecord
 from exchange.settlement import service as settlement
@@ -79,7 +79,7 @@ def request(step: Step, *, agreement: str, format: str = FORMAT) -> dict[str, An
             field="format",
         )
     found = _own_agreement(step, agreement)
-    decision.require_in_force(found, step.now)
+    decision.require_in_force(step.session, found, step.now)
     decided = decision.decide(step.session, found, step.now)
     denial = decision.reasons_json(decided) if isinstance(decided, Deny) else []
     transfer = TransferProcess(
@@ -140,9 +140,9 @@ def start(
     row = _lock(step, transfer)
     if row.state != State.REQUESTED:
         return {"transfer": row.id, "state": row.state}
-    agreement = step.session.get_one(AgreementRecord, row.agreement_id)
+    agreement = _locked_agreement(step, row)
     counter = decision.lock_counter(step, agreement)
-    decision.require_in_force(agreement, step.now)
+    decision.require_in_force(step.session, agreement, step.now)
     decided = decision.decide(step.session, agreement, step.now)
     if isinstance(decided, Deny):
         row.reasons = decision.reasons_json(decided)
@@ -215,7 +215,7 @@ def acknowledge(step: Step, *, transfer: str, digest: str) -> dict[str, Any]:
         )
     row.state, row.ended_at = transition(State(row.state), State.COMPLETED, Role.CONSUMER), step.now
     row.acknowledged_digest = digest
-    agreement = step.session.get_one(AgreementRecord, row.agreement_id)
+    agreement = _locked_agreement(step, row)
     _record(step, agreement, row, "delivery.acknowledged", {"digest": digest}, signer=row.consumer_id)
     settlement.release(step, agreement)
     return {"transfer": row.id, "state": row.state}
@@ -244,10 +244,34 @@ def _steer(step: Step, transfer_id: str, to: State, kind: str, reason: str) -> d
     role = {row.consumer_id: Role.CONSUMER, row.provider_id: Role.PROVIDER}.get(step.actor.participant or "")
     if role is None or (to is not State.TERMINATED and role is not Role.PROVIDER):
         raise NotFoundError()
+    _require_role(step.actor, role)
+    agreement = _locked_agreement(step, row)
     _end(step, row, to, role, reason)
-    agreement = step.session.get_one(AgreementRecord, row.agreement_id)
     _record(step, agreement, row, kind, {"reason": reason, "by": role}, signer=step.actor.participant or "")
+    _settle(step, agreement, to, role, reason)
     return {"transfer": row.id, "state": row.state}
+
+
+def _require_role(actor: Actor, role: Role) -> None:
+    """One operation serves both sides, and each side's own permission is asked for here."""
+    needed = Permission.TRANSFER_CONTROL if role is Role.PROVIDER else Permission.TRANSFER_REQUEST
+    if not actor.may(needed):
+        raise PermissionDeniedError(
+            (f"Your roles do not allow {needed}.", f"您的角色不具备权限 {needed}。"),
+            ("Ask an owner of your organisation for the role.", "请向贵机构的所有者申请相应角色。"),
+        )
+
+
+def _settle(step: Step, agreement: AgreementRecord, to: State, role: Role, reason: str) -> None:
+    """Let money follow what a provider does to a delivery: what it withholds, it is not paid for."""
+    if role is not Role.PROVIDER:
+        return
+    if to is State.STARTED:
+        settlement.delivered(step, agreement)
+        return
+    settlement.withheld(step, agreement)
+    if to is State.TERMINATED:
+        settlement.refund(step, agreement, f"delivery ended by the provider: {reason}")
 
 
 @operation("transfer.deny_part", None)
@@ -278,7 +302,7 @@ def token(services: Services, session: Session, actor: Actor, transfer_id: str) 
 def check_part(session: Session, row: TransferProcess, at: datetime) -> None:
     """Decide a part of a started transfer again: state, validity, artefact's life, policy. Raises what denies."""
     agreement = session.get_one(AgreementRecord, row.agreement_id)
-    decision.require_in_force(agreement, at)
+    decision.require_in_force(session, agreement, at)
     if row.state != State.STARTED and not (row.state == State.COMPLETED and row.artefact):
         raise ConflictError(
             (f"This transfer is {row.state}.", f"该传输处于 {row.state} 状态。"),
@@ -311,6 +335,19 @@ def _lock(step: Step, transfer_id: str) -> TransferProcess:
     if row is None:
         raise NotFoundError()
     return row
+
+
+def _locked_agreement(step: Step, row: TransferProcess) -> AgreementRecord:
+    """Return the agreement as it is now, locked; its counter comes after it, as in every operation on money."""
+    found = step.session.scalar(
+        select(AgreementRecord)
+        .where(AgreementRecord.id == row.agreement_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if found is None:
+        raise NotFoundError()
+    return found
 
 
 def _end(step: Step, row: TransferProcess, to: State, role: Role, reason: str) -> None:

@@ -62,7 +62,7 @@ class _Order:
     recipient: bytes
 
 
-@jobs.handler("transfer.prepare")
+@jobs.handler("transfer.prepare", given_up=lambda operations, arguments: _abandon(operations, arguments["transfer"]))
 def prepare(operations: Operations, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Make, seal and store the artefact of a REQUESTED transfer, then start it. Repeatable after a crash."""
     with operations.database.reading() as session:
@@ -96,6 +96,12 @@ def prepare(operations: Operations, arguments: dict[str, Any], progress: Progres
     finally:
         target.unlink(missing_ok=True)
     return {"state": outcome.result["state"], "location": f"/transfers/{order.transfer}"}
+
+
+def _abandon(operations: Operations, transfer: str) -> None:
+    """End a transfer whose preparation killed its worker again and again."""
+    reason = ("The artefact could not be prepared after several attempts.", "多次尝试后仍无法准备交付物。")
+    operations.run_as_system("transfer.fail", transfer=transfer, reason_en=reason[0], reason_zh=reason[1])
 
 
 def _read_order(operations: Operations, session: Session, row: TransferProcess) -> _Order:
