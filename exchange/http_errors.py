@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 
 from contracts.errors import ContractsError, IllegalTransitionError
 from exchange import errors
-from ledger.errors import LedgerError
+from ledger.errors import LedgerUnavailableError
 
 log = structlog.get_logger()
 
@@ -72,7 +72,7 @@ def init_app(app: Flask) -> None:
     """Register the handlers."""
     app.register_error_handler(errors.ExchangeError, _exchange_error)
     app.register_error_handler(ContractsError, _contracts_error)
-    app.register_error_handler(LedgerError, _recording_error)
+    app.register_error_handler(LedgerUnavailableError, _recording_error)
     app.register_error_handler(OperationalError, _recording_error)
     app.register_error_handler(DataError, _not_storable)
     app.register_error_handler(UnicodeEncodeError, _not_storable)

@@ -61,14 +61,22 @@ class Job(Base):
 
 Progress = Callable[[float, str], None]
 Handler = Callable[[Any, dict[str, Any], Progress], dict[str, Any]]
+GivenUp = Callable[[Any, dict[str, Any]], Any]
 _HANDLERS: dict[str, Handler] = {}
+_GIVEN_UP: dict[str, GivenUp] = {}
 
 
-def handler(kind: str) -> Callable[[Handler], Handler]:
-    """Register the function that does jobs of `kind`: (operations, arguments, progress) -> JSON result."""
+def handler(kind: str, *, given_up: GivenUp | None = None) -> Callable[[Handler], Handler]:
+    """Register the function that does jobs of `kind`: (operations, arguments, progress) -> JSON result.
+
+    `given_up`: what is done, with (operations, arguments), when a job was interrupted too often to be tried again, so that
+    nothing waits for it for ever. It may be called more than once.
+    """
 
     def register(function: Handler) -> Handler:
         _HANDLERS[kind] = function
+        if given_up is not None:
+            _GIVEN_UP[kind] = given_up
         return function
 
     return register
@@ -185,11 +193,14 @@ class Jobs:
         claimed = self._claim(identifier)
         if claimed is None:
             return
-        kind, arguments = claimed
+        kind, arguments, attempts = claimed
         with self._heartbeat(identifier):
             try:
+                if attempts > _MAX_ATTEMPTS:
+                    self._give_up(identifier, kind, arguments)
+                    return
                 result = _HANDLERS[kind](self.operations, arguments, self._reporter(identifier))
-            except UnavailableError:
+            except (UnavailableError, OperationalError):
                 # Nothing is wrong with the work: the next sweep takes it up again, a few times.
                 self._update(identifier, state="queued", worker="", lease_until=None)
                 log.warning("job waits for the ledger", job=identifier, kind=kind)
@@ -203,25 +214,23 @@ class Jobs:
             else:
                 self._finish(identifier, "done", result=result)
 
-    def _claim(self, identifier: str) -> tuple[str, dict[str, Any]] | None:
-        now = datetime.now(UTC)
+    def _give_up(self, identifier: str, kind: str, arguments: dict[str, Any]) -> None:
+        log.error("job given up", job=identifier, kind=kind)
+        if kind in _GIVEN_UP:
+            _GIVEN_UP[kind](self.operations, arguments)
+        self._finish(identifier, "failed", error={"code": "too-many-attempts"})
+
+    def _claim(self, identifier: str) -> tuple[str, dict[str, Any], int] | None:
         with self._database.writing() as session:
             taken = session.execute(
                 update(Job)
                 .where(Job.id == identifier, Job.state == "queued")
-                .values(state="running", worker=_worker(), lease_until=now + _LEASE, attempts=Job.attempts + 1)
+                .values(
+                    state="running", worker=_worker(), lease_until=datetime.now(UTC) + _LEASE, attempts=Job.attempts + 1
+                )
                 .returning(Job.kind, Job.arguments, Job.attempts)
             ).one_or_none()
-            if taken is None:
-                return None
-            if taken.attempts > _MAX_ATTEMPTS:
-                session.execute(
-                    update(Job)
-                    .where(Job.id == identifier)
-                    .values(state="failed", error={"code": "too-many-attempts"}, finished_at=now, lease_until=None)
-                )
-                return None
-        return taken.kind, taken.arguments
+        return None if taken is None else (taken.kind, taken.arguments, taken.attempts)
 
     @contextmanager
     def _heartbeat(self, identifier: str) -> Iterator[None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,7 +36,7 @@ from exchange.participants import tokens
 from exchange.participants.keys import PartySigner
 from exchange.steps import OPERATIONS, Operation, Services, Step
 from ledger.canonical import encode
-from ledger.errors import CanonicalError, LedgerError, LedgerUnavailableError
+from ledger.errors import CanonicalError, LedgerUnavailableError
 from ledger.log import Receipt
 
 _SIGNATURE_DAYS = 7
@@ -72,7 +73,7 @@ class Operations:
         digest = _arguments_digest(actor, name, arguments)
         if key and (answer := self._stored(actor, key, digest)):
             return self._with_receipts(*answer)
-        seed, now = secrets.token_bytes(32), datetime.now(UTC)
+        seed, now, began = secrets.token_bytes(32), datetime.now(UTC), time.monotonic()
         try:
             step, result = self._attempt(chosen, actor, arguments, seed, now, key, digest)
         except (IntegrityError, ConflictError) as error:
@@ -88,9 +89,10 @@ class Operations:
                     "请重新载入，如仍需要再重复该步骤。",
                 ),
             ) from error
+        waited = time.monotonic() - began
         for follow_up in step.after_commit:
             follow_up()
-        return self._with_receipts(result, step.statements)
+        return self._with_receipts(result, step.statements, waited)
 
     def run_as_system(self, name: str, /, **arguments: Any) -> Outcome:
         """Run an operation as the program itself: jobs and timers, under a rule that somebody signed."""
@@ -124,7 +126,7 @@ class Operations:
         except _RollBack:
             assert awaiting is not None  # noqa: S101 - set on the line before the raise
             self._ask_for_signatures(chosen, actor, arguments, awaiting, key, earlier=request)
-        except LedgerError as error:
+        except LedgerUnavailableError as error:
             raise _unavailable() from error
         except OperationalError as error:
             raise _unavailable() from error
@@ -214,9 +216,9 @@ class Operations:
             )
         return found.result, found.statements
 
-    def _with_receipts(self, result: dict[str, Any], statements: list[str]) -> Outcome:
+    def _with_receipts(self, result: dict[str, Any], statements: list[str], waited: float = 0.0) -> Outcome:
         try:
-            return Outcome(result, tuple(audit.receipts(self.services, statements)))
+            return Outcome(result, tuple(audit.receipts(self.services, statements, waited=waited)))
         except LedgerUnavailableError as error:
             raise _unavailable(recorded=True) from error
 

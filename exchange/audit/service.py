@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +18,8 @@ from ledger import checkpoint
 from ledger.entry import DOMAIN, Entry, Signature, Statement, commit
 from ledger.errors import NotFoundError as NotOnLedgerError
 from ledger.log import Log, Receipt
+
+_SHORTEST_WAIT = 0.5
 
 
 def timestamp(moment: datetime) -> str:
@@ -79,14 +82,15 @@ def next_counter(session: Session, agreement: str) -> int:
     return taken
 
 
-def receipts(services: Services, statements: Sequence[str]) -> list[Receipt]:
-    """Return the receipts of committed statements, waiting up to the settings' limit.
+def receipts(services: Services, statements: Sequence[str], *, waited: float = 0.0) -> list[Receipt]:
+    """Return the receipts of committed statements, waiting up to the settings' limit for all of them together.
 
-    Raises ledger.errors.LedgerUnavailableError when the log cannot integrate them in time; nothing is lost then.
+    `waited`: the seconds that the caller has waited for the database already; they count. Raises
+    ledger.errors.LedgerUnavailableError when the log cannot integrate them in time; nothing is lost then.
     """
-    return [
-        services.log.receipt(statement, timeout=services.settings.receipt_timeout_seconds) for statement in statements
-    ]
+    limit = services.settings.receipt_timeout_seconds
+    deadline = time.monotonic() + max(limit - waited, min(limit, _SHORTEST_WAIT))
+    return [services.log.receipt(statement, timeout=max(0.0, deadline - time.monotonic())) for statement in statements]
 
 
 def statements_of(session: Session, subject: str) -> list[str]:
