@@ -23,7 +23,8 @@ from sqlalchemy.types import TypeDecorator
 from exchange.errors import SettingsError
 
 _WAL_RESET_MENDED = (3, 51, 3)
-_BUSY_TIMEOUT_MS = 10_000
+# A step that cannot be written is answered within five seconds, so waiting for a lock must end before that.
+_LOCK_WAIT_MS = 4_000
 
 
 class Base(DeclarativeBase):
@@ -80,7 +81,7 @@ def make_engine(url: str) -> Engine:
             module=sqlite_module(),
             connect_args={
                 "isolation_level": None,
-                "timeout": _BUSY_TIMEOUT_MS / 1000,
+                "timeout": _LOCK_WAIT_MS / 1000,
                 "check_same_thread": False,
             },
             pool_size=20,
@@ -93,7 +94,17 @@ def make_engine(url: str) -> Engine:
     # Parameters stay out of messages and logs: they may be personal or secret.
     if url.startswith("postgresql://"):
         url = "postgresql+psycopg://" + url.removeprefix("postgresql://")
-    return create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True, hide_parameters=True, isolation_level="READ COMMITTED")
+    engine = create_engine(
+        url, pool_size=10, max_overflow=20, pool_pre_ping=True, hide_parameters=True, isolation_level="READ COMMITTED"
+    )
+    event.listen(engine, "connect", _configure_postgresql)
+    return engine
+
+
+def _configure_postgresql(connection: Any, _record: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = {_LOCK_WAIT_MS}")
+    connection.commit()
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:
@@ -102,7 +113,7 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
         "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
-        f"busy_timeout={_BUSY_TIMEOUT_MS}",
+        f"busy_timeout={_LOCK_WAIT_MS}",
         "secure_delete=ON",
         "temp_store=MEMORY",
     ):
