@@ -10,6 +10,7 @@ from flask_babel import gettext as _
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
 
+from contracts.odrl.templates import TEMPLATES
 from exchange.access import Permission
 from exchange.appraisal import service as appraisal
 from exchange.catalog import uploads, views
@@ -94,7 +95,7 @@ def manage(dataset: str) -> str:
         quality=appraisal.quality_of(reading(), version.id) if version else None,
         valuation=appraisal.value_view(valuation, own=True) if valuation else None,
         domain=domain_name(row.domain), frequency=FREQUENCIES.get(row.update_frequency), sources=SOURCE_NAMES,
-        dictionary=views.dictionary(version, None) if version else [],
+        dictionary=views.dictionary(version, None) if version else [], templates=TEMPLATES,
     )  # fmt: skip
 
 
