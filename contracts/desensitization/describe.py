@@ -103,9 +103,9 @@ def _generalize_en(rule: ColumnRule) -> str:
 def _generalize_zh(rule: ColumnRule) -> str:
     p: Mapping[str, Any] = rule.parameters
     if "width" in p:
-        return f"概括为宽度 {p['width']} 的区间，给出区间下限"
+        return f"泛化为宽度 {p['width']} 的区间，给出区间下限"
     if "unit" in p:
-        return f"概括到所在{_UNITS_ZH[p['unit']]}的开始"
+        return f"泛化到所在{_UNITS_ZH[p['unit']]}的开始"
     return f"只保留前 {p['prefix']} 个字符"
 
 

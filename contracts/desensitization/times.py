@@ -60,7 +60,7 @@ def _check(column: str, kind: Any, unit: str, fits: bool) -> None:
     if not fits:
         raise PlanError(
             f"The column {column!r} of type {kind} cannot be generalised to the {unit}.",
-            f"“{column}”列（类型 {kind}）无法概括到 {unit}。",
+            f"“{column}”列（类型 {kind}）无法泛化到 {unit}。",
             mend_en="Use day or coarser for dates, hour or minute for times of day.",
             mend_zh="日期请用 day 或更粗的单位，时刻请用 hour 或 minute。",
         )

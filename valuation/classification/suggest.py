@@ -114,7 +114,7 @@ def _vote(name: str, kind: str | None, order: Sequence[tuple[DataDomain, Subclas
                 name,
                 subclass.id,
                 f"“{name}” holds {kind}, which belongs to {subclass.name_en.lower()}.",
-                f"“{name}”列检出 {kind}，属于{subclass.name_zh}。",
+                f"“{name}”列的检出结果属于{subclass.name_zh}。",
             )
     if best is None:
         return None
