@@ -26,16 +26,15 @@ from exchange.negotiation import service as negotiation
 from exchange.web import current_actor, reading, requires, run, services, show_in_form
 from ledger.entry import Entry, Opening
 from ledger.errors import NotFoundError as NotOnLedgerError
+from ledger.receipt import Receipt
 
 blueprint = Blueprint("audit", __name__)
 _PER_PAGE = 50
 
 
 class ReceiptForm(FlaskForm):
-    receipt = TextAreaField(
-        _("Receipt (JSON as the API gives it, or the text of a .tlog-proof)"), [InputRequired(), Length(max=200_000)]
-    )
-    entry = TextAreaField(_("Entry (its exact bytes; optional, taken from the log otherwise)"), [Length(max=70_000)])
+    receipt = TextAreaField(_("Receipt"), [InputRequired(), Length(max=200_000)])
+    entry = TextAreaField(_("Entry"), [Length(max=70_000)])
 
 
 @blueprint.get("/audit")
@@ -79,10 +78,19 @@ def entry(index: int) -> str:
     """Show an entry: its bytes, its leaf hash, its proof under the newest checkpoint, and to its parties the openings."""
     log = services().log
     found = service.entry_at(log, index)
-    receipt = log.receipt(found.statement_id, timeout=services().settings.receipt_timeout_seconds)
+    receipt = _receipt(found)
     return render_template(
-        "audit/entry.html", entry=found, receipt=receipt, openings=_openings(found), size=log.size(), body=found.body.decode()
+        "audit/entry.html",
+        entry=found,
+        receipt=receipt,
+        openings=_openings(found),
+        size=log.size(),
+        body=found.body.decode(),
     )
+
+
+def _receipt(found: Entry) -> Receipt:
+    return services().log.receipt(found.statement_id, timeout=services().settings.receipt_timeout_seconds)
 
 
 def _openings(found: Entry) -> Mapping[str, Any] | None:
@@ -95,7 +103,7 @@ def _openings(found: Entry) -> Mapping[str, Any] | None:
     if actor.is_exchange:
         run("audit.read", statement=found.statement_id)
     return {
-        name: json.dumps(opening.value, ensure_ascii=False, indent=1) if isinstance(opening, Opening) else None
+        name: json.dumps(opening.value, ensure_ascii=False, indent=2) if isinstance(opening, Opening) else None
         for name, opening in services().log.openings(found.statement_id).items()
     }
 
@@ -103,15 +111,18 @@ def _openings(found: Entry) -> Mapping[str, Any] | None:
 @blueprint.route("/audit/verify", methods=["GET", "POST"])
 @requires(Permission.PUBLIC)
 def verify() -> str:
-    """Verify a receipt that anybody brings, against its own bytes and this log's key."""
+    """Verify a receipt that anybody brings, against its own bytes and this log's key; `index` fills in that entry's."""
     form = ReceiptForm()
-    checks = None
+    checks, known = None, request.args.get("index", type=int)
+    if request.method == "GET" and known is not None:
+        form.receipt.data = _receipt(service.entry_at(services().log, known)).proof
     if form.validate_on_submit():
         try:
             checks = verify_receipt(services().log, form.receipt.data, form.entry.data or None)
         except InvalidInputError as error:
             show_in_form(error, form, "receipt")
-    return render_template("audit/verify.html", form=form, checks=checks, head=service.head(services().log))
+    head = service.head(services().log)
+    return render_template("audit/verify.html", form=form, checks=checks, known=known, head=head)
 
 
 @blueprint.get("/checkpoint")
@@ -142,7 +153,9 @@ def dataset_bundle(dataset: str) -> Response:
 def participant_bundle() -> Response:
     """Give a firm all statements that speak of it."""
     firm = current_actor().participant or ""
-    return send_bundle(bundles.of_participant(reading(), firm), {"kind": "participant", "id": firm}, {}, f"firm-{firm[-12:]}")
+    return send_bundle(
+        bundles.of_participant(reading(), firm), {"kind": "participant", "id": firm}, {}, f"firm-{firm[-12:]}"
+    )
 
 
 def agreement_evidence(agreement: str) -> tuple[list[str], dict[str, Any], dict[str, bytes], str]:

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from flask_babel import get_locale
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
-from wtforms import IntegerField, PasswordField, RadioField, SelectMultipleField, StringField, TextAreaField
+from wtforms import (
+    Field,
+    IntegerField,
+    PasswordField,
+    RadioField,
+    SelectMultipleField,
+    StringField,
+    TextAreaField,
+    ValidationError,
+)
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import EqualTo, InputRequired, Length, NumberRange, Optional
+
+from exchange.errors import InvalidInputError
+from exchange.participants.credit_code import normalise
 
 _ROLES = [
     SelectChoice("owner", _("Owner: everything, and the organisation's people")),
@@ -46,9 +59,15 @@ class RegistrationForm(FlaskForm):
     password = PasswordField(_("Password"), [InputRequired()], render_kw={"autocomplete": "new-password"})
     repeated = PasswordField(
         _("Password again"),
-        [EqualTo("password", _("The two passwords differ."))],
+        [InputRequired(), EqualTo("password", _("The two passwords differ."))],
         render_kw={"autocomplete": "new-password"},
     )
+
+    def validate_credit_code(self, field: Field) -> None:
+        try:
+            normalise(field.data)
+        except InvalidInputError as error:
+            raise ValidationError(" ".join(error.text(str(get_locale() or "en")))) from error
 
 
 class PersonForm(FlaskForm):

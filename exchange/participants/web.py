@@ -41,7 +41,9 @@ def login() -> Any:
             with database().writing() as session:
                 identifier = tokens.open_session(session, services().settings, user, request.user_agent.string)
             return set_session_cookie(redirect(_next(), code=303), identifier)
-    return render_template("participants/login.html", form=form, next=request.args.get("next", "")), 422 if form.errors else 200
+    return render_template(
+        "participants/login.html", form=form, next=request.args.get("next", "")
+    ), 422 if form.errors else 200
 
 
 def _next() -> str:
@@ -173,8 +175,20 @@ def account() -> str:
 
 def _browser(user_agent: str) -> str:
     """Return browser and system of a User-Agent header in words, or its beginning where they are not known."""
-    browsers = (("Edg/", "Edge"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"), ("curl/", "curl"))
-    systems = (("Android", "Android"), ("iPhone", "iOS"), ("Windows", "Windows"), ("Mac OS", "macOS"), ("Linux", "Linux"))
+    browsers = (
+        ("Edg/", "Edge"),
+        ("Firefox/", "Firefox"),
+        ("Chrome/", "Chrome"),
+        ("Safari/", "Safari"),
+        ("curl/", "curl"),
+    )
+    systems = (
+        ("Android", "Android"),
+        ("iPhone", "iOS"),
+        ("Windows", "Windows"),
+        ("Mac OS", "macOS"),
+        ("Linux", "Linux"),
+    )
     found = [next((name for mark, name in names if mark in user_agent), "") for names in (browsers, systems)]
     return " · ".join(name for name in found if name) or user_agent[:60]
 

@@ -6,19 +6,21 @@ from typing import Any
 
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
+from sqlalchemy import select
 
 from exchange import jobs
 from exchange.access import Permission
-from exchange.errors import NotFoundError
+from exchange.catalog.models import Dataset
+from exchange.errors import AwaitingSignatureError, ConflictError, NotFoundError
 from exchange.negotiation import service as negotiation
 from exchange.participants import keys
 from exchange.participants import service as participants
 from exchange.transfer import service
 from exchange.transfer.api import send
-from exchange.web import current_actor, reading, requires, run, services
+from exchange.transfer.forms import AcknowledgementForm
+from exchange.web import current_actor, end_reading, reading, requires, run, services, show_in_form
 
 blueprint = Blueprint("transfer", __name__)
-
 
 
 @blueprint.get("/transfers")
@@ -27,7 +29,9 @@ def index() -> str:
     """List deliveries, given and received."""
     rows = service.recent(reading(), current_actor())
     firms = participants.names(reading(), {row.consumer_id for row in rows} | {row.provider_id for row in rows})
-    return render_template("transfer/index.html", rows=rows, firms=firms)
+    query = select(Dataset.id, Dataset.title).where(Dataset.id.in_({row.dataset_id for row in rows}))
+    titles = {found.id: found.title for found in reading().execute(query)}
+    return render_template("transfer/index.html", rows=rows, firms=firms, titles=titles)
 
 
 @blueprint.post("/agreements/<agreement>/transfers")
@@ -42,6 +46,10 @@ def create(agreement: str) -> Any:
 @requires(Permission.TRANSFER_READ)
 def show(transfer: str) -> str:
     """Show a delivery: live state, digests, obligations, proof, and what to do next."""
+    return _page(transfer, AcknowledgementForm())
+
+
+def _page(transfer: str, form: AcknowledgementForm) -> str:
     actor, session = current_actor(), reading()
     row = service.get(session, actor, transfer)
     receipt = None
@@ -50,6 +58,8 @@ def show(transfer: str) -> str:
     return render_template(
         "transfer/show.html",
         row=row,
+        form=form,
+        dataset=session.get_one(Dataset, row.dataset_id),
         job=jobs.get(session, row.job_id) if row.job_id else None,
         agreement=negotiation.get_agreement(session, actor, row.agreement_id),
         usage=service.usage(session, row.agreement_id),
@@ -78,16 +88,32 @@ def sealed(transfer: str) -> Response:
 @requires(Permission.TRANSFER_REQUEST)
 def acknowledge(transfer: str) -> Any:
     """Acknowledge the delivery with the digest that the consumer computed."""
-    run("transfer.acknowledge", transfer=transfer, digest=request.form.get("digest", "").strip().lower())
-    flash(_("The delivery is acknowledged and the payment released."), "good")
-    return redirect(url_for("transfer.show", transfer=transfer), code=303)
+    form = AcknowledgementForm()
+    if form.validate_on_submit():
+        try:
+            run("transfer.acknowledge", transfer=transfer, digest=form.value)
+        except AwaitingSignatureError:
+            raise
+        except ConflictError as error:
+            if error.field not in form:
+                raise
+            end_reading()
+            show_in_form(error, form, "digest")
+        else:
+            flash(_("The delivery is acknowledged and the payment released."), "good")
+            return redirect(url_for("transfer.show", transfer=transfer), code=303)
+    return _page(transfer, form), 422
 
 
 @blueprint.post("/transfers/<transfer>/<any(suspend,resume,terminate):act>")
 @requires(Permission.SIGN)
 def steer(transfer: str, act: str) -> Any:
     """Suspend, resume (provider) or end (either side) a delivery."""
-    run(f"transfer.{act}", transfer=transfer, reason=request.form.get("reason", "").strip() or _("by request on the page"))
+    run(
+        f"transfer.{act}",
+        transfer=transfer,
+        reason=request.form.get("reason", "").strip() or _("by request on the page"),
+    )
     return redirect(url_for("transfer.show", transfer=transfer), code=303)
 
 
