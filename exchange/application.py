@@ -39,7 +39,7 @@ STEPS = (
     "supervision",
 )
 LOCALES = ("en", "zh")
-TIMERS = ("settlement.release_due", "settlement.refund_due")
+TIMERS = ("settlement.release_due", "settlement.refund_due", "transfer.discard_due")
 
 
 def make_operations(settings: Settings) -> Operations:

@@ -14,6 +14,7 @@ from contracts.odrl import Deny
 from contracts.transfer import Role, State, transition
 from exchange.access import Actor, Permission
 from exchange.audit.service import record
+from exchange.catalog import sealed as stored
 from exchange.errors import ConflictError, InvalidInputError, NotFoundError, PermissionDeniedError
 from exchange.negotiation import service as negotiation
 from exchange.negotiation.models import AgreementRecord
@@ -148,8 +149,8 @@ def start(
         row.reasons = decision.reasons_json(decided)
         _record_decision(step, agreement, row, row.reasons)
         _end(step, row, State.TERMINATED, Role.PROVIDER, row.reasons[0]["text_en"])
-        step.after_commit.append(lambda: step.services.objects.delete(artefact))
         return {"transfer": row.id, "state": row.state, "reasons": row.reasons}
+    stored.keep(step, row.id)
     counter.used += 1
     counter.first_use = counter.first_use or step.now
     row.use_number = counter.used

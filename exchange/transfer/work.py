@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from contracts.agreement import digest_of
@@ -29,20 +31,23 @@ from contracts.errors import ContractsError
 from contracts.fingerprint import Fingerprint, choose_columns
 from contracts.sealing import SealWriter, wrap_key
 from exchange import jobs
+from exchange.catalog import sealed as stored
 from exchange.catalog import service as catalog
 from exchange.catalog.models import DatasetVersion
-from exchange.errors import ExchangeError
+from exchange.errors import ExchangeError, UnavailableError
 from exchange.jobs import Progress
 from exchange.negotiation.models import AgreementRecord
 from exchange.operations import Operations
 from exchange.participants import keys
 from exchange.participants.models import Participant
+from exchange.steps import Step, operation
 from exchange.transfer.models import TransferProcess
 from exchange.transfer.service import context
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _BLOCK = 1024 * 1024
 _SAMPLE_ROWS = 65_536
+_BATCH = 100
 
 
 @dataclass(frozen=True)
@@ -62,46 +67,78 @@ class _Order:
     recipient: bytes
 
 
-@jobs.handler("transfer.prepare", given_up=lambda operations, arguments: _abandon(operations, arguments["transfer"]))
+def give_up(operations: Operations, arguments: dict[str, Any]) -> None:
+    """End a transfer whose preparation killed its worker, or found no ledger, again and again."""
+    reason = ("The artefact could not be prepared after several attempts.", "多次尝试后仍无法准备交付物。")
+    _fail(operations, arguments["transfer"], reason)
+
+
+@jobs.handler("transfer.prepare", given_up=give_up)
 def prepare(operations: Operations, arguments: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Make, seal and store the artefact of a REQUESTED transfer, then start it. Repeatable after a crash."""
     with operations.database.reading() as session:
         row = session.get_one(TransferProcess, arguments["transfer"])
-        if row.state != "REQUESTED":
-            return {"state": row.state}
-        order = _read_order(operations, session, row)
-    target = operations.services.settings.spool / f"artefact-{secrets.token_hex(8)}"
+        state = row.state
+    # An earlier attempt may have stored an artefact and died before it had a row.
+    stored.discard(operations, row.id)
     try:
-        made = _make(order, target, operations.services.settings.job_threads + 1, progress)
-        artefact = operations.services.objects.put(target)
-        key = made.pop("key")
-        tail = order.transfer
-        outcome = operations.run_as_system(
-            "transfer.start",
-            transfer=order.transfer,
-            artefact=artefact,
-            sealed_size=target.stat().st_size,
-            wrapped_key=base64.b64encode(order.tenant.wrap(key, f"transfer/{tail}")).decode(),
-            recipient_wrapped_key=base64.b64encode(wrap_key(key, order.recipient, context(tail))).decode(),
-            recipient_key=hashlib.sha256(order.recipient).hexdigest()[:32],
-            plan_digest=order.plan.digest(),
-            version_digest=order.version_digest,
-            **made,
-        )
-    except Exception as error:
-        # Whatever stops the preparation, the transfer must not wait for ever: it ends with a reason, and no use is taken.
-        reason = _reason(error)
-        operations.run_as_system("transfer.fail", transfer=order.transfer, reason_en=reason[0], reason_zh=reason[1])
+        if state == "REQUESTED":
+            state = _make_and_start(operations, row, progress)
+    except (UnavailableError, OperationalError):
+        # Nothing is wrong with the transfer: the job is taken up again once the ledger can be written.
         raise
-    finally:
-        target.unlink(missing_ok=True)
-    return {"state": outcome.result["state"], "location": f"/transfers/{order.transfer}"}
+    except Exception as error:
+        # Whatever else stops the preparation, the transfer must not wait for ever: it ends with a reason, and no use is taken.
+        _fail(operations, row.id, _reason(error))
+        raise
+    return {"state": state, "location": f"/transfers/{row.id}"}
 
 
-def _abandon(operations: Operations, transfer: str) -> None:
-    """End a transfer whose preparation killed its worker again and again."""
-    reason = ("The artefact could not be prepared after several attempts.", "多次尝试后仍无法准备交付物。")
+def _make_and_start(operations: Operations, row: TransferProcess, progress: Progress) -> str:
+    settings = operations.services.settings
+    with operations.database.reading() as session:
+        order = _read_order(operations, session, row)
+    with stored.private_folder(settings, "artefact") as folder:
+        target = folder / "artefact"
+        made = _make(order, target, settings.job_threads + 1, progress)
+        key, size = made.pop("key"), target.stat().st_size
+        artefact = stored.store(operations, order.transfer, target)
+    outcome = operations.run_as_system(
+        "transfer.start",
+        transfer=order.transfer,
+        artefact=artefact,
+        sealed_size=size,
+        wrapped_key=base64.b64encode(order.tenant.wrap(key, f"transfer/{order.transfer}")).decode(),
+        recipient_wrapped_key=base64.b64encode(wrap_key(key, order.recipient, context(order.transfer))).decode(),
+        recipient_key=hashlib.sha256(order.recipient).hexdigest()[:32],
+        plan_digest=order.plan.digest(),
+        version_digest=order.version_digest,
+        **made,
+    )
+    # Denied at last, the transfer has no row for what was stored.
+    stored.discard(operations, order.transfer)
+    return str(outcome.result["state"])
+
+
+def _fail(operations: Operations, transfer: str, reason: tuple[str, str]) -> None:
     operations.run_as_system("transfer.fail", transfer=transfer, reason_en=reason[0], reason_zh=reason[1])
+    stored.discard(operations, transfer)
+
+
+@operation("transfer.discard_due", None)
+def discard_due(step: Step) -> dict[str, Any]:
+    """Remove the artefacts, with their keys, that expired or whose transfer was ended (at most 100 a run); a timer calls this."""
+    due = (TransferProcess.expires_at <= step.now) | (TransferProcess.state == "TERMINATED")
+    rows = step.session.scalars(
+        select(TransferProcess)
+        .where(TransferProcess.wrapped_key.is_not(None), due)
+        .limit(_BATCH)
+        .with_for_update(skip_locked=True)
+    ).all()
+    for row in rows:
+        row.wrapped_key = row.recipient_wrapped_key = None
+    stored.delete_after_commit(step, [row.artefact for row in rows])
+    return {"discarded": [row.id for row in rows]}
 
 
 def _read_order(operations: Operations, session: Session, row: TransferProcess) -> _Order:

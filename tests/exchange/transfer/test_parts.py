@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from exchange.errors import ConflictError, PolicyDeniedError
+from exchange.transfer.models import TransferProcess
 
 
 def running(trade: Any, transfer: str, path: str = "artefact") -> tuple[Any, Any]:
@@ -193,3 +194,26 @@ def test_a_completed_transfer_can_be_fetched_again_until_its_artefact_expires(em
     embedded.run(embedded.consumer, "transfer.acknowledge", transfer=transfer, digest=digest)
     answer = embedded.client(embedded.consumer).get(f"/api/v1/transfers/{transfer}/content")
     assert "sha256:" + hashlib.sha256(answer.data).hexdigest() == digest
+
+
+@pytest.mark.parametrize("end", ["expired", "terminated"])
+def test_an_artefact_that_nobody_can_fetch_any_more_is_removed_with_its_keys(
+    trade: Any, refused: Any, end: str
+) -> None:
+    operations = trade.exchange.operations
+    lasting, ended = trade.started(), trade.started()
+    if end == "expired":
+        with trade.changing(TransferProcess, ended) as row:
+            row.expires_at = row.created_at
+    else:
+        trade.run(trade.consumer, "transfer.terminate", transfer=ended, reason="Not needed any more.")
+    artefact = trade.transfer(ended).artefact
+    assert ended in operations.run_as_system("transfer.discard_due").result["discarded"]
+    row = trade.transfer(ended)
+    assert (row.wrapped_key, row.recipient_wrapped_key) == (None, None)
+    # What was delivered stays known by its digest.
+    assert row.artefact == artefact
+    assert artefact not in set(operations.services.objects.digests())
+    refused(trade.client(trade.consumer).get(f"/api/v1/transfers/{ended}/content"), 409)
+    assert trade.client(trade.consumer).get(f"/api/v1/transfers/{lasting}/content").status_code == 200
+    assert ended not in operations.run_as_system("transfer.discard_due").result["discarded"]

@@ -138,7 +138,7 @@ def test_preparing_a_transfer_again_after_it_started_changes_nothing(embedded: A
     transfer = embedded.started(agreement)
     before = embedded.transfer(transfer)
     result = prepare(embedded.exchange.operations, {"transfer": transfer}, lambda *_: None)
-    assert result == {"state": "STARTED"}
+    assert result["state"] == "STARTED"
     after = embedded.transfer(transfer)
     assert (after.artefact, after.started_statement) == (before.artefact, before.started_statement)
     assert embedded.used(agreement) == 1

@@ -52,7 +52,9 @@ def test_a_buyers_role_ends_no_delivery_of_its_own_firm_as_provider(trade: Any) 
         trade.run(person, "transfer.terminate", transfer=transfer, reason="not mine to end")
 
 
-@pytest.mark.parametrize(("model", "field", "state"), [(Participant, "status", "suspended"), (Dataset, "state", "frozen")])
+@pytest.mark.parametrize(
+    ("model", "field", "state"), [(Participant, "status", "suspended"), (Dataset, "state", "frozen")]
+)
 def test_nothing_is_delivered_for_a_suspended_firm_or_of_a_frozen_dataset(
     trade: Any, model: type, field: str, state: str
 ) -> None:
