@@ -160,9 +160,13 @@ class Database:
         with self._reading_sessions() as session:
             yield session
 
-    def reading_session(self) -> Session:
-        """Return an open reading session; the caller closes it (one per request)."""
-        return self._reading_sessions()
+    def reading_connection(self) -> Connection:
+        """Return an open reading connection; the caller closes it (one per request). It begins with its first read."""
+        return self._reader.connect()
+
+    def reading_session(self, connection: Connection) -> Session:
+        """Return a session that reads in the transaction of `connection`; the caller closes both."""
+        return self._reading_sessions(bind=connection)
 
     def migrate(self) -> None:
         """Bring the schema to the newest revision (Alembic); nothing happens when it is there already."""

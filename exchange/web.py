@@ -10,6 +10,7 @@ from flask import Flask, Request, Response, current_app, g, request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_babel import get_locale
 from flask_wtf import FlaskForm
+from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from exchange.access import STRANGER, Actor, Permission
@@ -96,10 +97,17 @@ def database() -> Database:
     return operations().database
 
 
+def connection() -> Connection:
+    """Return this request's reading connection: one transaction for who calls and for all that is shown."""
+    if "connection" not in g:
+        g.connection = database().reading_connection()
+    return cast(Connection, g.connection)
+
+
 def reading() -> Session:
-    """Return this request's reading session; it is closed when the request ends."""
+    """Return this request's reading session, on its connection; it is closed when the request ends."""
     if "reading" not in g:
-        g.reading = database().reading_session()
+        g.reading = database().reading_session(connection())
     return cast(Session, g.reading)
 
 
@@ -123,10 +131,11 @@ def show_in_form(error: ExchangeError, form: FlaskForm, field: str) -> None:
 
 def end_reading() -> None:
     """Close the request's reading session, so that the next read sees what was just written."""
-    session = g.pop("reading", None)
-    if session is not None:
-        # Closing lets go of the rows before it rolls back, so what was read stays readable.
-        session.close()
+    # A session that closes lets go of its rows and does not expire them, so what was read stays readable.
+    for name in ("reading", "connection"):
+        opened = g.pop(name, None)
+        if opened is not None:
+            opened.close()
 
 
 class _CookieSessions(SecureCookieSessionInterface):

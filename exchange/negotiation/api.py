@@ -8,13 +8,14 @@ from typing import Any
 
 from flask import Response, url_for
 from flask_smorest import Blueprint
+from sqlalchemy import Row
 
 from exchange.access import Permission
 from exchange.catalog import service as catalog
 from exchange.negotiation import agreements, purposes, queries, schemas
 from exchange.negotiation.models import AgreementRecord, Negotiation
 from exchange.negotiation.moves import role_of
-from exchange.web import answer, current_actor, reading, requires, run
+from exchange.web import answer, connection, current_actor, reading, requires, run
 
 blueprint = Blueprint("negotiations_api", __name__, description="Agree: negotiations and signed agreements.")
 
@@ -31,13 +32,14 @@ def describe(row: Negotiation) -> dict[str, Any]:
     }
 
 
-def describe_agreement(row: AgreementRecord) -> dict[str, Any]:
+_AGREEMENT_FIELDS = tuple(name for name in schemas.AgreementSchema._declared_fields if hasattr(AgreementRecord, name))
+
+
+def describe_agreement(row: AgreementRecord | Row[Any]) -> dict[str, Any]:
     """Return an agreement as JSON, without its document."""
     mine = current_actor().participant
-    return {
-        **{name: getattr(row, name) for name in schemas.AgreementSchema._declared_fields if hasattr(row, name)},
-        "role": "provider" if mine == row.provider_id else "consumer",
-    }
+    shown = {name: getattr(row, name) for name in _AGREEMENT_FIELDS}
+    return {**shown, "role": "provider" if mine == row.provider_id else "consumer"}
 
 
 @blueprint.get("/offers/<offer>/purposes")
@@ -150,7 +152,7 @@ def agreements_index(query: dict[str, Any]) -> dict[str, Any]:
 @requires(Permission.NEGOTIATION_READ)
 def show_agreement(agreement: str) -> dict[str, Any]:
     """Give an agreement with its document and both signatures."""
-    row = agreements.get_agreement(reading(), current_actor(), agreement)
+    row = agreements.look(connection(), current_actor(), agreement)
     return describe_agreement(row) | {
         "document": json.loads(row.document),
         "provider_signature": row.provider_signature,

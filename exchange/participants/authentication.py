@@ -11,7 +11,7 @@ from exchange.access import STRANGER, Permission
 from exchange.config import Settings
 from exchange.errors import AuthenticationError
 from exchange.participants import tokens
-from exchange.web import database, reading, services
+from exchange.web import connection, database, services
 
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
 # Whatever is read into memory as a whole; only the bytes of a dataset may be longer.
@@ -43,7 +43,7 @@ def load_actor() -> None:
         return
     identifier = request.cookies.get(cookie_name(services().settings))
     if identifier:
-        found = tokens.actor_of_session(reading(), services().settings, identifier)
+        found = tokens.actor_of_session(connection(), services().settings, identifier)
         if found is not None:
             g.actor, renew = found
             if renew:
@@ -66,7 +66,7 @@ def _by_token(header: str) -> None:
     if scheme.lower() in {"bearer", "dpop"} and credential.count(".") == 2:
         g.access_token = credential
         return
-    actor = tokens.actor_of_token(reading(), credential) if scheme.lower() == "bearer" else None
+    actor = tokens.actor_of_token(connection(), credential) if scheme.lower() == "bearer" else None
     if actor is None:
         raise AuthenticationError(
             ("This token is unknown, expired or revoked.", "该令牌未知、已过期或已撤销。"),

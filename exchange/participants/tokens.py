@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, bindparam, delete, false, select, update
+from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
 from exchange.access import Actor, Permission, Role
@@ -78,10 +79,10 @@ def close_session(session: Session, identifier: str) -> None:
     session.execute(delete(LoginSession).where(LoginSession.digest == digest(identifier)))
 
 
-def actor_of_session(session: Session, settings: Settings, identifier: str) -> tuple[Actor, bool] | None:
+def actor_of_session(connection: Connection, settings: Settings, identifier: str) -> tuple[Actor, bool] | None:
     """Return (actor, whether `seen_at` wants renewal) for a live session id, or None."""
     now = datetime.now(UTC)
-    row = session.connection().execute(_OF_SESSION, {"wanted": digest(identifier)}).one_or_none()
+    row = connection.execute(_OF_SESSION, {"wanted": digest(identifier)}).one_or_none()
     if row is None or row.expires_at < now or row.seen_at < now - timedelta(minutes=settings.session_idle_minutes):
         return None
     return _actor(row, session_id=digest(identifier)), row.seen_at < now - timedelta(minutes=1)
@@ -92,11 +93,11 @@ def touch_session(session: Session, session_digest: str) -> None:
     session.execute(update(LoginSession).where(LoginSession.digest == session_digest).values(seen_at=datetime.now(UTC)))
 
 
-def actor_of_token(session: Session, token: str) -> Actor | None:
+def actor_of_token(connection: Connection, token: str) -> Actor | None:
     """Return the actor of a live API token, or None."""
     if not looks_like_token(token):
         return None
-    row = session.connection().execute(_OF_TOKEN, {"wanted": digest(token)}).one_or_none()
+    row = connection.execute(_OF_TOKEN, {"wanted": digest(token)}).one_or_none()
     if row is None or row.expires_at < datetime.now(UTC):
         return None
     scopes = None if row.scopes is None else frozenset(Permission(scope) for scope in row.scopes)

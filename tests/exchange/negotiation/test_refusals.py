@@ -65,7 +65,7 @@ def test_a_token_that_may_only_read_negotiations_cannot_counter(sqlite_market: A
     negotiation = market.request()
     token = market.exchange.token(market.provider, scopes=["firm:negotiation:read"])
     with market.exchange.operations.database.writing() as session:
-        reader = actor_of_token(session, token)
+        reader = actor_of_token(session.connection(), token)
     with pytest.raises(PermissionDeniedError):
         market.run(reader, "negotiation.counter", negotiation=negotiation, price_fen=5)
 
