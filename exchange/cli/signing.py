@@ -124,6 +124,8 @@ def open_package(package: Path, note: Path, target: Path, private: bytes) -> int
 def _unpack(package: zipfile.ZipFile, target: Path) -> int:
     manifest = json.loads(package.read("manifest.json"))
     digests = {part["name"]: part["sha256"] for part in manifest["parts"]}
+    digests["agreement.json"] = manifest["agreement_digest"].removeprefix("sha256:")
+    digests["manifest.json"] = hashlib.sha256(package.read("manifest.json")).hexdigest()
     for member in package.infolist():
         place = (target / member.filename).resolve()
         if not place.is_relative_to(target.resolve()):
@@ -134,7 +136,7 @@ def _unpack(package: zipfile.ZipFile, target: Path) -> int:
             while block := source.read(_BLOCK):
                 digest.update(block)
                 copy.write(block)
-        if digests.pop(member.filename, digest.hexdigest()) != digest.hexdigest():
+        if digests.pop(member.filename, None) != digest.hexdigest():
             raise ExchangeError(f"{member.filename} is not what the manifest names.", "Fetch the package again.")
     if digests:
         raise ExchangeError(f"The package lacks {', '.join(digests)}.", "Fetch it again.")

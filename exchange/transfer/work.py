@@ -100,7 +100,10 @@ def _make_and_start(operations: Operations, row: TransferProcess, progress: Prog
         order = _read_order(operations, session, row)
     with stored.private_folder(settings, "artefact") as folder:
         target = folder / "artefact"
-        made = _make(order, target, settings.job_threads + 1, progress)
+        try:
+            made = _make(order, target, settings.job_threads + 1, progress)
+        except OSError as error:
+            raise stored.disk_error(error) from error
         key, size = made.pop("key"), target.stat().st_size
         artefact = stored.store(operations, order.transfer, target)
     outcome = operations.run_as_system(
@@ -261,8 +264,6 @@ def _reason(error: Exception) -> tuple[str, str]:
         return error.text_en, error.text_zh
     if isinstance(error, ExchangeError):
         return error.reason
-    if isinstance(error, OSError):
-        return "The artefact could not be written; the disk may be full.", "无法写入交付物，磁盘空间可能不足。"
     return "The artefact could not be prepared.", "无法准备交付物。"
 
 
