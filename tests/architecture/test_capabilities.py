@@ -73,7 +73,11 @@ def test_every_built_capability_has_a_test_that_exists(rows: list[Row], reposito
 def test_every_capability_has_a_page_that_exists(
     rows: list[Row], repository: Path, anchors: Callable[[Path], frozenset[str]]
 ) -> None:
-    faults = [f"{row['capability']}: {fault}" for row in rows if (fault := fault_of_page(repository, anchors, row["documentation"]))]
+    faults = [
+        f"{row['capability']}: {fault}"
+        for row in rows
+        if (fault := fault_of_page(repository, anchors, row["documentation"]))
+    ]
     assert not faults, "\n".join(faults)
 
 
@@ -93,6 +97,8 @@ def test_a_missing_test_file_name_page_or_anchor_is_noticed(
     assert fault_of_test(repository, "tests/nowhere.py::test_x") == "there is no file tests/nowhere.py"
     assert fault_of_test(repository, here) is not None
     assert fault_of_test(repository, "") is not None
-    assert fault_of_page(repository, anchors, "README.md#no-such-heading") == "README.md has no heading #no-such-heading"
+    assert (
+        fault_of_page(repository, anchors, "README.md#no-such-heading") == "README.md has no heading #no-such-heading"
+    )
     assert fault_of_page(repository, anchors, "docs/nowhere.md#x") == "there is no page docs/nowhere.md"
     assert fault_of_page(repository, anchors, "-") is not None

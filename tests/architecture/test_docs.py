@@ -123,7 +123,9 @@ def _recorded(repository: Path) -> set[str]:
     for path in (repository / "exchange").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in _RECORDERS:
-                texts = [item.value for item in node.args if isinstance(item, ast.Constant) and isinstance(item.value, str)]
+                texts = [
+                    item.value for item in node.args if isinstance(item, ast.Constant) and isinstance(item.value, str)
+                ]
                 kinds |= {text for text in texts if _KIND.fullmatch(text)}
     return kinds
 

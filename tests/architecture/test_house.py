@@ -28,7 +28,11 @@ def test_the_import_rules_hold(repository: Path) -> None:
     """Import-linter reads them from pyproject.toml; they are the layout of docs/architecture.md."""
     tool = Path(sys.executable).with_name("lint-imports")
     ended = subprocess.run(
-        [str(tool), "--no-cache", "--config", "pyproject.toml"], cwd=repository, capture_output=True, text=True, check=False
+        [str(tool), "--no-cache", "--config", "pyproject.toml"],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "0 broken" in ended.stdout
@@ -56,7 +60,9 @@ def test_no_file_holds(what: str, tracked: list[Path], repository: Path) -> None
             lines = path.read_text(encoding="utf-8").splitlines()
         except UnicodeDecodeError:
             continue
-        found += [f"{path.relative_to(repository)}:{number}" for number, line in enumerate(lines, 1) if pattern.search(line)]
+        found += [
+            f"{path.relative_to(repository)}:{number}" for number, line in enumerate(lines, 1) if pattern.search(line)
+        ]
     assert not found, f"{what}: {', '.join(found[:20])}"
 
 
@@ -102,7 +108,9 @@ def test_links_between_pages_lead_somewhere(
     assert checked > 20
 
 
-def test_every_page_can_be_reached_from_the_readme(tracked: list[Path], repository: Path, prose: Callable[[Path], str]) -> None:
+def test_every_page_can_be_reached_from_the_readme(
+    tracked: list[Path], repository: Path, prose: Callable[[Path], str]
+) -> None:
     seen, waiting = set(), [repository / "README.md"]
     while waiting:
         page = waiting.pop()
