@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from sqlalchemy import text
 from swagger_ui_bundle import swagger_ui_path
 from werkzeug.wrappers import Response as BaseResponse
 
-from exchange import extensions, jobs
+from exchange import dashboard, extensions, jobs
 from exchange.access import Permission
 from exchange.application import LOCALES
 from exchange.errors import NotFoundError
@@ -41,6 +42,9 @@ _SWAGGER_FILES = {
 @requires(Permission.PUBLIC)
 def home() -> str:
     """Show what the exchange is, and to members where their work stands."""
+    actor = current_actor()
+    if actor.is_authenticated:
+        return render_template("home_member.html", board=dashboard.of(reading(), actor))
     return render_template("home.html")
 
 
@@ -98,7 +102,14 @@ def health() -> tuple[Response, int]:
 @requires(Permission.PUBLIC)
 def openapi() -> Response:
     """Give the OpenAPI description of this API."""
-    return jsonify(extensions.api.spec.to_dict())
+    description = deepcopy(extensions.api.spec.to_dict())
+    # A blueprint of the API is named apart from the one of its pages; readers see the noun alone.
+    operations = [part for path in description["paths"].values() for part in path.values() if isinstance(part, dict)]
+    for operation in operations:
+        operation["tags"] = [tag.removesuffix("_api") for tag in operation.get("tags", [])]
+    for tag in description.get("tags", []):
+        tag["name"] = tag["name"].removesuffix("_api")
+    return jsonify(description)
 
 
 @blueprint.get("/api/docs")

@@ -26,7 +26,10 @@ def are_open(policy: dict[str, Any]) -> bool:
 def title(purpose: str, locale: str) -> str:
     """Return a purpose in words: the exchange's own list is bilingual, any other stands as it is written."""
     known = PURPOSES.get(purpose)
-    return purpose if known is None else known[1 if locale.startswith("zh") else 0]
+    if known is None:
+        return purpose
+    text = known[1 if locale.startswith("zh") else 0]
+    return text[:1].upper() + text[1:]
 
 
 def require_understood(document: dict[str, Any], purpose: str, now: datetime) -> str:

@@ -1,5 +1,8 @@
 "use strict";
 addEventListener("DOMContentLoaded", () => {
   const place = document.getElementById("api-docs");
-  SwaggerUIBundle({ url: place.dataset.url, domNode: place, deepLinking: true, validatorUrl: null, syntaxHighlight: false });
+  // Only reading is tried out from here: a write of a cookie needs its CSRF token, and a mistaken click would be signed.
+  SwaggerUIBundle({
+    url: place.dataset.url, domNode: place, deepLinking: true, validatorUrl: null, syntaxHighlight: false, supportedSubmitMethods: ["get"],
+  });
 });

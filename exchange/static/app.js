@@ -125,7 +125,7 @@
         if (state.total) { bar.max = state.total; bar.value = state.done || 0; }
         message.textContent = state.message || "";
         if (state.finished) {
-          if (state.location && state.location.startsWith("/") && !state.location.startsWith("//")) location.assign(state.location);
+          if (!("pollStay" in job.dataset) && state.location && state.location.startsWith("/") && !state.location.startsWith("//")) location.assign(state.location);
           else location.reload();
           return;
         }

@@ -155,7 +155,7 @@ def test_the_purposes_of_an_offer_are_listed_for_those_who_see_it(sqlite_market:
     )
     client = market.exchange.client(market.consumer)
     answer = client.get(f"/api/v1/offers/{named}/purposes").json
-    assert answer == {"items": [{"purpose": "research", "title_en": "research", "title_zh": "科学研究"}], "open": False}
+    assert answer == {"items": [{"purpose": "research", "title_en": "Research", "title_zh": "科学研究"}], "open": False}
     free = client.get(f"/api/v1/offers/{market.offer()}/purposes").json
     assert free["open"] is True
     assert "predictive-maintenance" in {item["purpose"] for item in free["items"]}

@@ -94,7 +94,7 @@ def test_terms_and_plan_stand_in_the_readers_language(sqlite_market: Any, visit:
     english = _text(visit(sqlite_market.exchange, sqlite_market.consumer).get(f"/negotiations/{negotiation}"))
     chinese = _text(visit(sqlite_market.exchange, sqlite_market.consumer, "zh").get(f"/negotiations/{negotiation}"))
     assert "The consumer may" in english
-    assert "predictive maintenance" in english
+    assert "Predictive maintenance" in english
     assert "使用方可以" in chinese
     assert "预测性维护" in chinese
     assert "“operator”" in chinese
