@@ -306,13 +306,13 @@ def check_part(session: Session, row: TransferProcess, at: datetime) -> None:
     decision.require_in_force(session, agreement, at)
     if row.state != State.STARTED and not (row.state == State.COMPLETED and row.artefact):
         raise ConflictError(
-            (f"This transfer is {row.state}.", f"该传输处于 {row.state} 状态。"),
+            (f"This transfer is {row.state}.", f"该交付处于 {row.state} 状态。"),
             ("Look at its page for the reason.", "请查看其页面了解原因。"),
         )
     if row.expires_at is not None and at >= row.expires_at:
         raise ConflictError(
             ("The prepared artefact has expired.", "已准备的交付物已过期。"),
-            ("Request a new transfer.", "请重新申请传输。"),
+            ("Request a new transfer.", "请重新申请交付。"),
             code="artefact-expired",
         )
     decided = decision.decide(session, agreement, at, taken=True)
