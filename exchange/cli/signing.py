@@ -22,6 +22,8 @@ from exchange.errors import ExchangeError, InvalidInputError
 from ledger.signatures import SigningKey
 
 _BLOCK = 1024 * 1024
+# What the steps made, by the names under which other commands ask for it.
+_NAMED = ("negotiation", "agreement", "transfer", "state")
 _KEYS = click.option(
     "--keys", "keyfile", type=click.Path(path_type=Path, dir_okay=False), envvar="EXCHANGE_KEYS",
     default=Path("exchange-keys.json"), show_default=True, help="The file with your private keys.",
@@ -76,6 +78,9 @@ def sign(client: Client, request: str | None, keyfile: Path) -> None:
         signatures[item["digest"]] = key.sign(item["domain"], payload)
     result = client.give_signatures(request, signatures)
     click.echo(f"Done: {waiting[request]['operation']}.")
+    for name in _NAMED:
+        if isinstance(result.get(name), str):
+            click.echo(f"  {name} {result[name]}")
     for receipt in result.get("receipts", ()):
         click.echo(f"  recorded as entry {receipt['index']}")
 

@@ -159,7 +159,7 @@ def _transfer_of(client: Client, identifier: str) -> str:
     except ApiError as error:
         if error.status != 404:
             raise
-    return str(client.request_transfer(identifier)["transfer"])
+    return str(_carry_out(lambda: client.request_transfer(identifier))["transfer"])
 
 
 COMMANDS = (request, negotiations, approve, counter, decline, accept, fund, fetch)
