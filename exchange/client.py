@@ -35,7 +35,11 @@ class ApiError(Exception):
         self.status = status
         self.code = str(problem.get("code", "error"))
         self.problem = dict(problem)
-        parts = [str(problem.get("field", "") or "") and f"{problem['field']}:", problem.get("detail"), problem.get("mend")]
+        parts = [
+            str(problem.get("field", "") or "") and f"{problem['field']}:",
+            problem.get("detail"),
+            problem.get("mend"),
+        ]
         parts += [f"[{reason.get('text_en', '')}]" for reason in problem.get("reasons", ()) if isinstance(reason, dict)]
         parts += [json.dumps(problem["messages"], ensure_ascii=False)] if problem.get("messages") else []
         super().__init__(" ".join(str(part) for part in parts if part) or f"HTTP {status}")
@@ -98,7 +102,9 @@ class Client:
             time.sleep(0.3 * 2**attempt)
         raise AssertionError("unreachable")
 
-    def wait(self, look: Callable[[], JSON], done: Callable[[JSON], bool], report: Report | None = None, limit: float = 3600) -> JSON:
+    def wait(
+        self, look: Callable[[], JSON], done: Callable[[JSON], bool], report: Report | None = None, limit: float = 3600
+    ) -> JSON:
         """Ask again until `done`; raises TimeoutError after `limit` seconds."""
         end, pause = time.monotonic() + limit, 0.05
         while True:
@@ -155,7 +161,11 @@ class Client:
                 f"/datasets/{dataset}/content",
                 params={"filename": path.name, **query},
                 data=_sized(file, path.stat().st_size),
-                headers={"X-Content-SHA256": digest, "Content-Type": "application/octet-stream", "Idempotency-Key": str(uuid.uuid4())},
+                headers={
+                    "X-Content-SHA256": digest,
+                    "Content-Type": "application/octet-stream",
+                    "Idempotency-Key": str(uuid.uuid4()),
+                },
             )
 
     def put(self, path: str, body: Any) -> JSON:
@@ -164,14 +174,18 @@ class Client:
 
     def wait_for_version(self, version: str, report: Report | None = None) -> JSON:
         """Return a version once it was read (state ready or failed)."""
-        return self.wait(lambda: self.get(f"/versions/{version}"), lambda state: state["state"] in {"ready", "failed"}, report)
+        return self.wait(
+            lambda: self.get(f"/versions/{version}"), lambda state: state["state"] in {"ready", "failed"}, report
+        )
 
     def declare_rights(self, dataset: str, source: str, evidence: str, rights: Iterable[str]) -> JSON:
         """Declare which of the three rights the firm has, where the data comes from, and what proves it."""
         held = {name: name in set(rights) for name in ("holding", "processing", "operating")}
         return self.put(f"/datasets/{dataset}/rights", {**held, "source": source, "evidence": evidence})
 
-    def grade(self, dataset: str, answers: Mapping[str, int], category: str = "general", risk_assessment: str = "") -> JSON:
+    def grade(
+        self, dataset: str, answers: Mapping[str, int], category: str = "general", risk_assessment: str = ""
+    ) -> JSON:
         """Answer the three impact questions of the grading guide; the grade follows."""
         body = {"answers": dict(answers), "category": category, "risk_assessment": risk_assessment}
         return self.put(f"/datasets/{dataset}/grading", body)

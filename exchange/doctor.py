@@ -37,7 +37,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
     """Yield a finding for everything that an exchange needs, in the order in which it is needed."""
     yield _finding("settings", lambda: f"home {settings.home}")
     yield _finding("sqlite", lambda: f"{sqlite_module().sqlite_version}, free of the WAL-reset bug")
-    yield _finding("key store", lambda: f"{settings.key_store}, opens" if KeyStore.open(settings.key_store).secret(LOG) else "")
+    yield _finding(
+        "key store", lambda: f"{settings.key_store}, opens" if KeyStore.open(settings.key_store).secret(LOG) else ""
+    )
     yield _finding("disk", lambda: _free(settings.home))
     yield _finding("object store", lambda: _objects(settings))
     yield _finding("schema", lambda: _schema(settings))
@@ -51,7 +53,9 @@ def _finding(name: str, look: Callable[[], str]) -> Finding:
     except ExchangeError as error:
         return Finding(name, False, error.reason[0], error.mend[0])
     except (LedgerError, SQLAlchemyError, OSError) as error:
-        return Finding(name, False, f"{type(error).__name__}: {str(error).splitlines()[0][:200]}", "Mend it and look again.")
+        return Finding(
+            name, False, f"{type(error).__name__}: {str(error).splitlines()[0][:200]}", "Mend it and look again."
+        )
 
 
 def _free(home: Path) -> str:

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from ledger.errors import LedgerError, LedgerUnavailableError
-from ledger.highwater import FileHighWater
-from ledger.log import Log
-from ledger.storage.sql import SqlStorage
-
 from sqlalchemy.engine import Connection
 
 from exchange.config import Settings
@@ -14,7 +9,11 @@ from exchange.database import Database
 from exchange.errors import SettingsError
 from exchange.keystore import LOG, KeyStore
 from exchange.participants.keys import statement_key
+from ledger.errors import LedgerError, LedgerUnavailableError
+from ledger.highwater import FileHighWater
+from ledger.log import Log
 from ledger.signatures import SigningKey
+from ledger.storage.sql import SqlStorage
 
 
 def initialise(settings: Settings) -> str:

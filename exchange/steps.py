@@ -20,13 +20,13 @@ from exchange.access import Actor, Permission
 from exchange.identifiers import derive, uuid7
 
 if TYPE_CHECKING:
-    from ledger.log import Log
     from sqlalchemy.orm import Session
 
     from exchange.config import Settings
     from exchange.jobs import Jobs
     from exchange.keystore import KeyStore
     from exchange.objects import ObjectStore
+    from ledger.log import Log
 
 EXCHANGE = "exchange"
 Custody = Literal["custodial", "self-held", "exchange"]

@@ -20,7 +20,13 @@ _JOINING = ("participant.joined", "participant.keys", "participant.verified")
 # Without these nobody could tell offline whose key signed a statement.
 _ATTESTING = ("participant.keys", "participant.verified")
 _OF_DATASET = ("dataset.rights_declared", "dataset.graded")
-_OF_LISTING = ("dataset.version_published", "offer.published", "offer.withdrawn", "quality.reported", "valuation.reported")
+_OF_LISTING = (
+    "dataset.version_published",
+    "offer.published",
+    "offer.withdrawn",
+    "quality.reported",
+    "valuation.reported",
+)
 
 
 def of_agreement(

@@ -43,12 +43,16 @@ def verify_receipt(log: Log[Any], receipt: str, entry: str | None) -> list[Check
     try:
         signed = verify_proof(proof, body, log.vkey)
         checks.append(Check("checkpoint", f"{signed.size}", True, f"Signed by {log.origin}."))
-        checks.append(Check("inclusion", f"{index}", True, f"The entry is leaf {index} of the tree of size {signed.size}."))
+        checks.append(
+            Check("inclusion", f"{index}", True, f"The entry is leaf {index} of the tree of size {signed.size}.")
+        )
         root = log.root(signed.size)
         checks.append(
             Check("consistency", f"{signed.size}", root == signed.root, "Today's log still contains that tree.")
             if root == signed.root
-            else Check("consistency", f"{signed.size}", False, "Today's log is another one: it was forked or rewritten.")
+            else Check(
+                "consistency", f"{signed.size}", False, "Today's log is another one: it was forked or rewritten."
+            )
         )
     except (LedgerError, VerificationError) as error:
         checks.append(Check("receipt", f"{index}", False, str(error)))

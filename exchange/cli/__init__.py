@@ -28,7 +28,9 @@ class _Group(click.Group):
         except LedgerError as error:
             _fail(f"{error}.")
         except requests.ConnectionError:
-            _fail("The exchange does not answer. Start it with `exchange serve`, or name it with --url or EXCHANGE_URL.")
+            _fail(
+                "The exchange does not answer. Start it with `exchange serve`, or name it with --url or EXCHANGE_URL."
+            )
         except requests.Timeout:
             _fail("The exchange took too long to answer. Try again; a repeated request is not carried out twice.")
 

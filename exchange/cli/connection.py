@@ -54,8 +54,12 @@ def api(url: str, token: str | None) -> Client:
 def connected(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options --url and --token, and a `client` as its first argument."""
 
-    @click.option("--url", envvar="EXCHANGE_URL", default=DEFAULT_URL, show_default=True, help="Address of the exchange.")
-    @click.option("--token", envvar="EXCHANGE_TOKEN", default=None, help="API token (default: the one of `exchange login`).")
+    @click.option(
+        "--url", envvar="EXCHANGE_URL", default=DEFAULT_URL, show_default=True, help="Address of the exchange."
+    )
+    @click.option(
+        "--token", envvar="EXCHANGE_TOKEN", default=None, help="API token (default: the one of `exchange login`)."
+    )
     @functools.wraps(command)
     def with_client(*args: Any, url: str, token: str | None, **kwargs: Any) -> Any:
         return command(api(url.rstrip("/"), token), *args, **kwargs)

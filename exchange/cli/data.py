@@ -20,13 +20,22 @@ _BATCH = 50_000
 
 def progress_bar() -> Progress:
     """Return the bar that long commands show; it stays silent where there is no terminal."""
-    return Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn())
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn()
+    )
 
 
 @click.command()
 @click.option("--rows", type=click.IntRange(1, 10**10), default=20_000, show_default=True, help="How many rows.")
 @click.option("--seed", type=int, default=7, show_default=True, help="The same seed gives the same bytes.")
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), default=Path("synthetic-machining-cell.csv"), show_default=True, help="A .csv or .parquet file.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("synthetic-machining-cell.csv"),
+    show_default=True,
+    help="A .csv or .parquet file.",
+)
 def sample(rows: int, seed: int, output: Path) -> None:
     """Write a synthetic table of a machining cell: telemetry, operators, suppliers, prices. Nobody in it exists."""
     write_sample(output, rows, seed)
@@ -56,7 +65,9 @@ def write_sample(output: Path, rows: int, seed: int = 7) -> None:
 
 
 def _writer(path: Path, ending: str, schema: pa.Schema) -> Any:
-    return pacsv.CSVWriter(str(path), schema) if ending == ".csv" else pq.ParquetWriter(path, schema, compression="zstd")
+    return (
+        pacsv.CSVWriter(str(path), schema) if ending == ".csv" else pq.ParquetWriter(path, schema, compression="zstd")
+    )
 
 
 @click.command()
@@ -69,7 +80,9 @@ def login(url: str, email: str, password: str, days: int) -> None:
     client = Client.login(url.rstrip("/"), email, password, name="command line", days=days)
     path = remember(url.rstrip("/"), client.token)
     me = client.me()
-    click.echo(f"Signed in as {me['name']}{' of ' + me['participant_name'] if me['participant_name'] else ''}; token kept in {path}.")
+    click.echo(
+        f"Signed in as {me['name']}{' of ' + me['participant_name'] if me['participant_name'] else ''}; token kept in {path}."
+    )
 
 
 @click.command()
@@ -79,16 +92,45 @@ def login(url: str, email: str, password: str, days: int) -> None:
 @click.option("--domain", default="", help="Data domain of the 2020 guide; `exchange domains` lists them.")
 @click.option("--keyword", "keywords", multiple=True, help="May be repeated.")
 @click.option("--coverage", default="", help="Time and place that the data covers.")
-@click.option("--frequency", "update_frequency", default="", help="once, continuous, hourly, daily, weekly, monthly, quarterly, yearly or irregular.")
-@click.option("--type", "types", multiple=True, metavar="COLUMN=TYPE", help="Correct an inferred type; may be repeated.")
+@click.option(
+    "--frequency",
+    "update_frequency",
+    default="",
+    help="once, continuous, hourly, daily, weekly, monthly, quarterly, yearly or irregular.",
+)
+@click.option(
+    "--type", "types", multiple=True, metavar="COLUMN=TYPE", help="Correct an inferred type; may be repeated."
+)
 @click.option("--encoding", help="Encoding of the text, such as gb18030; detected when absent.")
 @click.option("--delimiter", help="Delimiter of the text; detected when absent.")
-@click.option("--source", type=click.Choice(["own-production", "collected", "purchased", "authorised", "public"]), help="Where the data comes from. With --evidence this declares that you hold, may process and may operate it.")
+@click.option(
+    "--source",
+    type=click.Choice(["own-production", "collected", "purchased", "authorised", "public"]),
+    help="Where the data comes from. With --evidence this declares that you hold, may process and may operate it.",
+)
 @click.option("--evidence", default="", help="What proves your rights.")
-@click.option("--impact", nargs=3, type=click.IntRange(1, 3), metavar="SAFETY LOSS REACH", help="Answers to the three impact questions; the grade is the highest.")
-@click.option("--template", default="internal-use", show_default=True, help="Usage terms; `exchange offers --templates` lists them.")
-@click.option("--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="Parameter of the template; may be repeated.")
-@click.option("--price", type=click.FloatRange(min=0), default=None, help="One-off price in CNY, 0 for free. Without it nothing is offered.")
+@click.option(
+    "--impact",
+    nargs=3,
+    type=click.IntRange(1, 3),
+    metavar="SAFETY LOSS REACH",
+    help="Answers to the three impact questions; the grade is the highest.",
+)
+@click.option(
+    "--template",
+    default="internal-use",
+    show_default=True,
+    help="Usage terms; `exchange offers --templates` lists them.",
+)
+@click.option(
+    "--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="Parameter of the template; may be repeated."
+)
+@click.option(
+    "--price",
+    type=click.FloatRange(min=0),
+    default=None,
+    help="One-off price in CNY, 0 for free. Without it nothing is offered.",
+)
 @click.option("--public", is_flag=True, help="Offer it to everybody (grade 1 only).")
 @connected
 def publish(client: Client, files: tuple[Path, ...], price: float | None, **given: Any) -> None:

@@ -56,21 +56,41 @@ def say(text: str) -> None:
 def proof(result: dict[str, Any]) -> None:
     """Print the ledger entries that prove what happened."""
     for receipt in result.get("receipts", ()):
-        _console.print(f"    [green]✓ entry {receipt['index']}[/] [dim]leaf {receipt['leaf_hash'][:24]}… under a signed checkpoint of {receipt['size']}[/]")
+        _console.print(
+            f"    [green]✓ entry {receipt['index']}[/] [dim]leaf {receipt['leaf_hash'][:24]}… under a signed checkpoint of {receipt['size']}[/]"
+        )
 
 
 @contextlib.contextmanager
 def bar(text: str) -> Iterator[Any]:
     """Show a bar while a long step runs; yields report(share, text)."""
-    with Progress(TextColumn("    {task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), console=_console, transient=True) as shown:
+    with Progress(
+        TextColumn("    {task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        console=_console,
+        transient=True,
+    ) as shown:
         task = shown.add_task(text, total=1.0)
         yield lambda share, words="": shown.update(task, completed=share, description=words or text)
 
 
 @click.command()
-@click.option("--data", type=click.Path(path_type=Path, exists=True), help="Your own table or folder of tables (CSV, Parquet, XLSX, JSON lines).")
-@click.option("--rows", type=click.IntRange(1_000, 10**9), default=20_000, show_default=True, help="Rows of the synthetic sample.")
-@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), default=Path("demo-data"), show_default=True, help="Where the demonstration lives; made anew each time.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, exists=True),
+    help="Your own table or folder of tables (CSV, Parquet, XLSX, JSON lines).",
+)
+@click.option(
+    "--rows", type=click.IntRange(1_000, 10**9), default=20_000, show_default=True, help="Rows of the synthetic sample."
+)
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("demo-data"),
+    show_default=True,
+    help="Where the demonstration lives; made anew each time.",
+)
 @click.option("--serve/--no-serve", default=None, help="Serve the site at the end (default: only at a terminal).")
 def demo(data: Path | None, rows: int, folder: Path, serve: bool | None) -> None:
     """The whole journey: two firms and an auditor, a dataset listed, valued, agreed, delivered, verified."""
@@ -83,7 +103,9 @@ def demo(data: Path | None, rows: int, folder: Path, serve: bool | None) -> None
         bundles = run_journey(stage, tables)
     for bundle in bundles:
         _verify_elsewhere(stage, bundle)
-    _console.print(f"\n[bold green]Done in {time.monotonic() - started:.0f} s.[/] Evidence: {', '.join(str(bundle) for bundle in bundles)}")
+    _console.print(
+        f"\n[bold green]Done in {time.monotonic() - started:.0f} s.[/] Evidence: {', '.join(str(bundle) for bundle in bundles)}"
+    )
     if serve if serve is not None else sys.stdin.isatty() and sys.stdout.isatty():
         _serve(stage)
 
@@ -91,7 +113,9 @@ def demo(data: Path | None, rows: int, folder: Path, serve: bool | None) -> None
 def _prepare(folder: Path) -> Stage:
     folder = folder.resolve()
     if folder.exists() and any(folder.iterdir()) and not (folder / _MARK).exists():
-        raise InvalidInputError(f"{folder} is not empty and no earlier demonstration.", "Name another folder with --folder.")
+        raise InvalidInputError(
+            f"{folder} is not empty and no earlier demonstration.", "Name another folder with --folder."
+        )
     shutil.rmtree(folder, ignore_errors=True)
     stage = Stage(folder)
     stage.home.mkdir(parents=True)
@@ -134,7 +158,10 @@ def _command(stage: Stage, *arguments: str, **environment: str) -> str:
         env={**_environment(), **environment}, capture_output=True, text=True, check=False, cwd=stage.folder,
     )  # fmt: skip
     if ended.returncode != 0:
-        raise ExchangeError(ended.stderr.strip().removeprefix("Error: ") or "A command failed.", "Mend it and run the demonstration again.")
+        raise ExchangeError(
+            ended.stderr.strip().removeprefix("Error: ") or "A command failed.",
+            "Mend it and run the demonstration again.",
+        )
     return ended.stdout
 
 
@@ -150,7 +177,17 @@ def _server(stage: Stage) -> Iterator[None]:
         port = free.getsockname()[1]
     stage.url = f"http://127.0.0.1:{port}"
     log = (stage.folder / "server.log").open("wb")
-    arguments = [sys.executable, "-m", "exchange.cli", "serve", "--quiet", "--home", str(stage.home), "--bind", f"127.0.0.1:{port}"]
+    arguments = [
+        sys.executable,
+        "-m",
+        "exchange.cli",
+        "serve",
+        "--quiet",
+        "--home",
+        str(stage.home),
+        "--bind",
+        f"127.0.0.1:{port}",
+    ]
     server = subprocess.Popen(arguments, env=_environment(), stdout=log, stderr=log, cwd=stage.folder)  # noqa: S603 - as above
     try:
         _wait_until_up(stage, server)
@@ -190,14 +227,28 @@ def _verify_elsewhere(stage: Stage, bundle: Path) -> None:
         _console.print(ended.stdout + ended.stderr)
         raise ExchangeError("The evidence does not verify.", "Report this; it must never happen.")
     checks = json.loads(ended.stdout)["checks"]
-    say(f"[green]✓ {sum(bool(check['ok']) for check in checks)} of {len(checks)} checks hold[/]: bytes, chain, inclusion, checkpoint, openings, signatures, counters")
+    say(
+        f"[green]✓ {sum(bool(check['ok']) for check in checks)} of {len(checks)} checks hold[/]: bytes, chain, inclusion, checkpoint, openings, signatures, counters"
+    )
 
 
 def _serve(stage: Stage) -> None:
-    _console.print(f"\n[bold]The site is at http://127.0.0.1:{_PORT}[/] (Ctrl+C stops it). Accounts of this demonstration:")
+    _console.print(
+        f"\n[bold]The site is at http://127.0.0.1:{_PORT}[/] (Ctrl+C stops it). Accounts of this demonstration:"
+    )
     for name, password in stage.passwords.items():
         domain = "exchange.example" if name in {"operator", "auditor"} else "firm.example"
         _console.print(f"    {name}@{domain:18} password {password}")
-    arguments = [sys.executable, "-m", "exchange.cli", "serve", "--quiet", "--home", str(stage.home), "--bind", f"127.0.0.1:{_PORT}"]
+    arguments = [
+        sys.executable,
+        "-m",
+        "exchange.cli",
+        "serve",
+        "--quiet",
+        "--home",
+        str(stage.home),
+        "--bind",
+        f"127.0.0.1:{_PORT}",
+    ]
     with contextlib.suppress(KeyboardInterrupt):
         subprocess.run(arguments, env=_environment(), check=False, cwd=stage.folder)  # noqa: S603 - as above

@@ -69,7 +69,9 @@ def _list(stage: Stage, provider: Client, title: str, files: list[Path]) -> tupl
     )  # fmt: skip
     with bar("uploading and reading") as report:
         version = upload(provider, made["id"], files, report)
-    say(f"{version['rows']:,} rows × {len(version['columns'])} columns from {len(files)} file(s), encrypted at rest, digest {version['digest'][:23]}…")
+    say(
+        f"{version['rows']:,} rows × {len(version['columns'])} columns from {len(files)} file(s), encrypted at rest, digest {version['digest'][:23]}…"
+    )
     for column in version["columns"][:6]:
         say(f"[dim]{column['name']}: {column['type']}[/]")
     for finding in version["findings"]:
@@ -91,7 +93,9 @@ def _value(stage: Stage, provider: Client, dataset: str, version: dict[str, Any]
                 say(f"[dim]  {item['indicator']}: {share}, {item['direction']} is better[/]")
     for finding in facts["findings"]:
         say(f"[yellow]found[/] {finding['text_en']}")
-    say(f"quality Q = {Decimal(facts['quality']):.4f}, coverage κ = {facts['coverage']} (the share of the weights that could be assessed)")
+    say(
+        f"quality Q = {Decimal(facts['quality']):.4f}, coverage κ = {facts['coverage']} (the share of the weights that could be assessed)"
+    )
     accounts = [account["id"] for account in provider.get("/appraisal/accounts")["items"]]
     costs = dict(zip(accounts, (900_000, 4_200_000, 1_100_000, 300_000, 150_000), strict=False))
     try:
@@ -100,7 +104,9 @@ def _value(stage: Stage, provider: Client, dataset: str, version: dict[str, Any]
         # Too little of a table may be assessable for a price; that is a result, not a failure.
         say(f"[yellow]no estimate[/]: {error}")
         return
-    say(f"estimate by cost CNY {estimate['value_fen'] / 100:,.2f} (range {estimate['low_fen'] / 100:,.2f} to {estimate['high_fen'] / 100:,.2f}), report {estimate['digest'][:23]}…")
+    say(
+        f"estimate by cost CNY {estimate['value_fen'] / 100:,.2f} (range {estimate['low_fen'] / 100:,.2f} to {estimate['high_fen'] / 100:,.2f}), report {estimate['digest'][:23]}…"
+    )
     proof(estimate)
 
 
@@ -118,7 +124,14 @@ def _when_appraised(provider: Client, version: str, report: Any) -> dict[str, An
 
 def _offer(stage: Stage, provider: Client, dataset: str) -> str:
     stage.step("Offer: rights declared, graded, terms and price set")
-    proof(provider.declare_rights(dataset, "own-production", "Demonstration: produced by our own machines.", ("holding", "processing", "operating")))
+    proof(
+        provider.declare_rights(
+            dataset,
+            "own-production",
+            "Demonstration: produced by our own machines.",
+            ("holding", "processing", "operating"),
+        )
+    )
     graded = provider.grade(dataset, {"safety": 1, "loss": 1, "reach": 1})
     say(f"grade {graded['grade']} after the three impact questions")
     proof(graded)
@@ -161,7 +174,9 @@ def _transfer(stage: Stage, consumer: Client, agreement: str) -> tuple[str, Path
         facts = consumer.wait_for_transfer(asked["transfer"], report)
     if facts["state"] != "STARTED":
         raise ExchangeError(f"The transfer is {facts['state']}: {facts['reason']}", "See the server's log.")
-    say(f"one artefact of {facts['sealed_size'] / 2**20:.2f} MiB, sealed {facts['sealed_digest'][:23]}…, on the ledger before the first byte")
+    say(
+        f"one artefact of {facts['sealed_size'] / 2**20:.2f} MiB, sealed {facts['sealed_digest'][:23]}…, on the ledger before the first byte"
+    )
     package = stage.folder / f"delivery-{asked['transfer'][-12:]}.zip"
     with bar("fetching") as report:
         digest = consumer.fetch(asked["transfer"], package, opened=True, report=report)

@@ -16,7 +16,10 @@ from exchange.participants.passwords import hash_password
 from exchange.setup import initialise
 
 _HOME = click.option(
-    "--home", type=click.Path(path_type=Path), default=None, help="Home folder of the exchange (default: EXCHANGE_HOME or ./var)."
+    "--home",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Home folder of the exchange (default: EXCHANGE_HOME or ./var).",
 )
 
 
@@ -119,9 +122,16 @@ def audit() -> None:
 @click.option("--participant", help="Everything that speaks of one participant.")
 @click.option("--from", "start", type=click.DateTime(), help="Start of a period (UTC), with --to.")
 @click.option("--to", "end", type=click.DateTime(), help="End of the period, excluded.")
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The zip to write.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The zip to write."
+)
 def export(
-    home: Path | None, agreement: str | None, participant: str | None, start: datetime | None, end: datetime | None, output: Path
+    home: Path | None,
+    agreement: str | None,
+    participant: str | None,
+    start: datetime | None,
+    end: datetime | None,
+    output: Path,
 ) -> None:
     """Write an evidence bundle that `python -m ledger verify` checks offline. The export is recorded on the ledger."""
     from exchange.application import make_operations

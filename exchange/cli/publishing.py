@@ -24,7 +24,8 @@ def files_of(paths: Iterable[Path]) -> list[Path]:
             found.append(path)
     if not found:
         raise InvalidInputError(
-            f"There is no table in {', '.join(str(path) for path in paths)}.", f"Name a file of {', '.join(sorted(TABLES))}."
+            f"There is no table in {', '.join(str(path) for path in paths)}.",
+            f"Name a file of {', '.join(sorted(TABLES))}.",
         )
     return found
 
@@ -40,7 +41,9 @@ def pairs(items: Iterable[str], what: str) -> dict[str, str]:
     return result
 
 
-def upload(client: Client, dataset: str, files: list[Path], report: Report, options: dict[str, Any] | None = None) -> dict[str, Any]:
+def upload(
+    client: Client, dataset: str, files: list[Path], report: Report, options: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Send the files, wait until they are read, and return the version. Raises ExchangeError with the reading's reason."""
     report(0.05, "uploading")
     state = client.upload(dataset, files, options)
@@ -80,7 +83,8 @@ def publish(
     files = files_of(paths)
     if price_fen is not None and not (source and evidence and impact):
         raise InvalidInputError(
-            "An offer needs a declaration of rights and a grade.", "Add --source, --evidence and --impact, or leave out --price."
+            "An offer needs a declaration of rights and a grade.",
+            "Add --source, --evidence and --impact, or leave out --price.",
         )
     described = {
         "title": title or files[0].stem.replace("_", " "), "description": description, "keywords": list(keywords),

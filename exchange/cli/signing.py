@@ -87,7 +87,12 @@ def sign(client: Client, request: str | None, keyfile: Path) -> None:
 
 @click.command("open")
 @click.argument("package", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--key", "note", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="The key note that `fetch` wrote beside it.")
+@click.option(
+    "--key",
+    "note",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The key note that `fetch` wrote beside it.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder for the opened data.")
 @_KEYS
 def open_(package: Path, note: Path | None, output: Path | None, keyfile: Path) -> None:

@@ -51,7 +51,9 @@ def negotiations(client: Client) -> None:
     items = client.negotiations()
     for item in items:
         price = item["price"]["amount_fen"] / 100
-        click.echo(f"{item['id']}  {item['state']:10} you are {item['role']}, next: {item['next_side'] or 'nobody'}, CNY {price:,.2f}")
+        click.echo(
+            f"{item['id']}  {item['state']:10} you are {item['role']}, next: {item['next_side'] or 'nobody'}, CNY {price:,.2f}"
+        )
     if not items:
         click.echo("No negotiations. Start one with `exchange request OFFER --purpose …`.")
 
@@ -112,15 +114,21 @@ def accept(client: Client, negotiation: str) -> None:
 def fund(client: Client, agreement: str) -> None:
     """Hold the price of an AGREEMENT in escrow; it is in force afterwards."""
     made = _carry_out(lambda: client.fund(agreement))
-    click.echo(f"CNY {made['amount_fen'] / 100:,.2f} held; the agreement is {made['state']}. Next: exchange fetch {agreement}")
+    click.echo(
+        f"CNY {made['amount_fen'] / 100:,.2f} held; the agreement is {made['state']}. Next: exchange fetch {agreement}"
+    )
     _receipts(made)
 
 
 @click.command()
 @click.argument("identifier")
-@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="Folder to write to.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="Folder to write to."
+)
 @click.option("--sealed", is_flag=True, help="Keep the package sealed even where the exchange could open it.")
-@click.option("--no-acknowledge", is_flag=True, help="Do not acknowledge the delivery (the payment then waits for its window).")
+@click.option(
+    "--no-acknowledge", is_flag=True, help="Do not acknowledge the delivery (the payment then waits for its window)."
+)
 @connected
 def fetch(client: Client, identifier: str, output: Path, sealed: bool, no_acknowledge: bool) -> None:
     """Fetch data: IDENTIFIER is an agreement (takes one use) or a transfer that was started before (goes on where it stopped)."""
@@ -133,7 +141,9 @@ def fetch(client: Client, identifier: str, output: Path, sealed: bool, no_acknow
         transfer = _transfer_of(client, identifier)
         facts = client.wait_for_transfer(transfer, report)
         if facts["state"] not in {"STARTED", "COMPLETED"}:
-            raise ExchangeError(f"The transfer is {facts['state']}: {facts['reason']}", "Mend the reason, then fetch again.")
+            raise ExchangeError(
+                f"The transfer is {facts['state']}: {facts['reason']}", "Mend the reason, then fetch again."
+            )
         opened = not sealed and facts["custody"] == "custodial"
         output.mkdir(parents=True, exist_ok=True)
         target = output / f"delivery-{transfer[-12:]}.{'zip' if opened else 'sealed'}"

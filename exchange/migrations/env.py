@@ -5,7 +5,6 @@ from alembic import context
 from exchange.models import metadata
 
 
-
 def _ours(name: str | None, kind: str, _parents: object) -> bool:
     """Leave out what others own: the ledger's tables, the full-text index, huey's queue on PostgreSQL."""
     return kind != "table" or name in metadata.tables

@@ -112,7 +112,11 @@ class PartySigner:
     """The `Signer` of all steps: exchange key, custodial keys, and signatures that self-held keys made elsewhere."""
 
     def custody(self, step: Step, participant: str) -> Custody:
-        return "exchange" if participant == EXCHANGE else cast(Custody, current_key(step.session, participant, SIGNING).custody)
+        return (
+            "exchange"
+            if participant == EXCHANGE
+            else cast(Custody, current_key(step.session, participant, SIGNING).custody)
+        )
 
     def sign(self, step: Step, participant: str, domain: str, payload: bytes) -> Signed:
         if participant == EXCHANGE:

@@ -91,7 +91,10 @@ def export(
         if agreement:
             statements, subject, documents = evidence(session, agreement)
         elif participant:
-            statements, subject = bundles.of_participant(session, participant), {"kind": "participant", "id": participant}
+            statements, subject = (
+                bundles.of_participant(session, participant),
+                {"kind": "participant", "id": participant},
+            )
         elif start and end:
             statements = bundles.of_period(session, start, end)
             subject = {"kind": "period", "from": start.isoformat(), "to": end.isoformat()}
@@ -99,6 +102,8 @@ def export(
             statements, subject = [], {}
     if not statements:
         raise NotFoundError()
-    operations.run_as_system("audit.export", subject=str(subject.get("id", subject["kind"])), statements=len(statements))
+    operations.run_as_system(
+        "audit.export", subject=str(subject.get("id", subject["kind"])), statements=len(statements)
+    )
     bundles.write(operations.services, statements, subject, target, documents)
     return len(statements)

@@ -43,5 +43,3 @@ def bundle(agreement: str) -> Response:
     statements, subject, documents = service.evidence(reading(), agreement)
     run("audit.export", subject=agreement, statements=len(statements))
     return send_bundle(statements, subject, documents, f"agreement-{agreement[-12:]}")
-
-

@@ -86,9 +86,10 @@ def verify(services: Services, token: str) -> Grant:
     except (jwt.PyJWTError, ValueError, TypeError) as error:
         raise AuthenticationError(
             ("This access token is invalid or has expired.", "该访问令牌无效或已过期。"),
-            ("Ask for a new one: POST to the transfer's token address.", "请向该交付的令牌地址发送 POST 请求以获取新令牌。"),
+            (
+                "Ask for a new one: POST to the transfer's token address.",
+                "请向该交付的令牌地址发送 POST 请求以获取新令牌。",
+            ),
             code="invalid-token",
         ) from error
     return Grant(str(claims["transfer"]), str(claims["agreement"]), str(claims["sub"]))
-
-

@@ -68,7 +68,10 @@ def opened(services: Services, session: Session, transfer: TransferProcess, acto
         reader = OpenReader(services.objects.open(transfer.artefact), key, context, close_source=True)
     except SealingError as error:
         raise StorageError(
-            ("The stored package does not open: it or its key was altered.", "已保存的数据包无法打开：数据包或其密钥已被改动。"),
+            (
+                "The stored package does not open: it or its key was altered.",
+                "已保存的数据包无法打开：数据包或其密钥已被改动。",
+            ),
             ("Tell the operator; a new transfer makes a new package.", "请联系运营方；重新申请交付会生成新的数据包。"),
             code="wrong-key",
         ) from error
@@ -79,8 +82,14 @@ def _require_recorded(services: Services, transfer: TransferProcess) -> None:
     """Promise 1: the delivery's entry is integrated under a signed checkpoint before the first byte leaves."""
     if transfer.state not in {"STARTED", "COMPLETED"}:
         raise ConflictError(
-            (f"This transfer is {transfer.state}: there is nothing to fetch.", f"该交付处于 {transfer.state} 状态，没有可下载的内容。"),
-            ("Look at the transfer's page for the reason, or request it again.", "请查看该交付的页面了解原因，或重新申请。"),
+            (
+                f"This transfer is {transfer.state}: there is nothing to fetch.",
+                f"该交付处于 {transfer.state} 状态，没有可下载的内容。",
+            ),
+            (
+                "Look at the transfer's page for the reason, or request it again.",
+                "请查看该交付的页面了解原因，或重新申请。",
+            ),
         )
     audit.receipts(services, [transfer.started_statement])
 

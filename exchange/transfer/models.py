@@ -20,7 +20,9 @@ class TransferProcess(Base):
 
     __tablename__ = "transfer_process"
     __table_args__ = (
-        CheckConstraint("state IN ('REQUESTED', 'STARTED', 'SUSPENDED', 'COMPLETED', 'TERMINATED')", name="state_known"),
+        CheckConstraint(
+            "state IN ('REQUESTED', 'STARTED', 'SUSPENDED', 'COMPLETED', 'TERMINATED')", name="state_known"
+        ),
         CheckConstraint("state = 'REQUESTED' OR state = 'TERMINATED' OR artefact <> ''", name="started_has_artefact"),
         Index("ix_transfer_process_consumer", "consumer_id", "created_at"),
         Index("ix_transfer_process_provider", "provider_id", "created_at"),

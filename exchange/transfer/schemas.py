@@ -37,7 +37,9 @@ class TransferSchema(Schema):
     sealed_size = fields.Integer()
     plain_size = fields.Integer()
     rows = fields.Integer()
-    recipient_wrapped_key = fields.String(allow_none=True, metadata={"description": "base64 of the HPKE-wrapped key, for the consumer"})
+    recipient_wrapped_key = fields.String(
+        allow_none=True, metadata={"description": "base64 of the HPKE-wrapped key, for the consumer"}
+    )
     context = fields.String(metadata={"description": "what sealed bytes and key are bound to"})
     custody = fields.String(metadata={"description": "who holds the consumer's encryption key"})
     acknowledged_digest = fields.String()

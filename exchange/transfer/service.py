@@ -210,7 +210,10 @@ def acknowledge(step: Step, *, transfer: str, digest: str) -> dict[str, Any]:
     if row.artefact and digest not in {f"sha256:{row.artefact}", row.plain_digest}:
         raise ConflictError(
             ("What arrived is not what was recorded: the digests differ.", "收到的内容与记录不符：摘要不一致。"),
-            ("Fetch it again; if it stays so, raise a dispute instead of acknowledging.", "请重新下载；若仍不一致，请勿确认并提出争议。"),
+            (
+                "Fetch it again; if it stays so, raise a dispute instead of acknowledging.",
+                "请重新下载；若仍不一致，请勿确认并提出争议。",
+            ),
             field="digest",
             code="digest-differs",
         )

@@ -287,5 +287,3 @@ class _Digesting(io.RawIOBase):
 
     def flush(self) -> None:
         """Nothing waits here: the sealer seals whole chunks only."""
-
-

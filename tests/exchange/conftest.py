@@ -142,5 +142,3 @@ def sample_csv() -> bytes:
             f"华东轴承有限公司,{10 + number * 0.25:.2f},{0.5 + number % 13 * 0.01:.3f}"
         )
     return "\n".join(lines).encode()
-
-

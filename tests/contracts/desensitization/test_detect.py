@@ -19,7 +19,7 @@ from contracts.errors import PlanError
 
 DATA = Path(os.environ.get("EXCHANGE_DATA", Path(__file__).parents[4] / "shared" / "data"))
 ROWS = 400
-RANDOM = random.Random(20260101)  # noqa: S311  # Test data, no secret.
+RANDOM = random.Random(20260101)  # Test data, no secret.
 CODE = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 
 

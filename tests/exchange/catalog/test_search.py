@@ -64,7 +64,7 @@ def test_a_query_asks_for_each_word_once_and_leaves_the_last_one_open():
 
 
 def test_every_substring_of_a_title_finds_its_offer_and_no_other_text_does(session):
-    rng = random.Random(5)  # noqa: S311 - a repeatable test
+    rng = random.Random(5)
     titles = {
         number: "".join(rng.choice("轴承振动温度机床") for _ in range(rng.randint(1, 9))) for number in range(1, 60)
     }

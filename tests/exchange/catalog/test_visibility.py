@@ -52,7 +52,7 @@ def gets_dataset(market, actor, dataset):
 
 
 def test_list_get_and_search_agree_with_the_rule_for_every_actor(market, monkeypatch):
-    rng = random.Random(11)  # noqa: S311 - a repeatable test
+    rng = random.Random(11)
     monkeypatch.setattr(listing, "PAGE", 3)
     firms = [market.exchange.firm(f"Firm {number}") for number in range(4)]
     pending = market.exchange.firm("Pending", verified=False)

@@ -27,7 +27,9 @@ def test_real_credit_codes_are_accepted(code: str) -> None:
     assert credit_code.normalise(code.lower()) == code
 
 
-@pytest.mark.parametrize("code", ["91350100M000100Y44", "91350100M000100Y4", "9135O100M000100Y43", "", "91350100M000100Y433"])
+@pytest.mark.parametrize(
+    "code", ["91350100M000100Y44", "91350100M000100Y4", "9135O100M000100Y43", "", "91350100M000100Y433"]
+)
 def test_mistyped_credit_codes_are_refused_by_name(code: str) -> None:
     with pytest.raises(InvalidInputError) as refused:
         credit_code.normalise(code)
@@ -96,14 +98,20 @@ def test_a_self_held_key_signs_its_joining_before_anyone_can_verify_it(exchange:
     assert exchange.operations.services.log.size() == before, "a waiting step has no effect"
 
     payloads = waiting.value.payloads
-    wrong = {item["digest"]: SigningKey.generate().sign(item["domain"], base64.b64decode(item["payload"])) for item in payloads}
+    wrong = {
+        item["digest"]: SigningKey.generate().sign(item["domain"], base64.b64decode(item["payload"]))
+        for item in payloads
+    }
     with pytest.raises(InvalidInputError) as refused:
         exchange.operations.give_signatures(owner, waiting.value.request_id, wrong)
     assert refused.value.code == "wrong-signature"
 
     right = {item["digest"]: signing.sign(item["domain"], base64.b64decode(item["payload"])) for item in payloads}
     outcome = exchange.operations.give_signatures(owner, waiting.value.request_id, right)
-    assert [entry.kind for entry in exchange.operations.services.log.entries(before, 99)] == ["participant.joined", "participant.keys"]
+    assert [entry.kind for entry in exchange.operations.services.log.entries(before, 99)] == [
+        "participant.joined",
+        "participant.keys",
+    ]
     assert outcome.receipts
     exchange.operations.run(exchange.staff("operator"), "participants.verify", participant=owner.participant)
     with pytest.raises(ConflictError):
@@ -135,7 +143,8 @@ def test_a_colleague_brings_the_signatures_of_a_step_and_no_secret_of_it_stays(e
         with pytest.raises(AwaitingSignatureError) as waiting:
             step()
         return waiting.value.request_id, {
-            item["digest"]: signing.sign(item["domain"], base64.b64decode(item["payload"])) for item in waiting.value.payloads
+            item["digest"]: signing.sign(item["domain"], base64.b64decode(item["payload"]))
+            for item in waiting.value.payloads
         }
 
     def add(email: str) -> Any:

@@ -104,7 +104,16 @@ class Market:
         writer.writerow(["采集时间", "设备编号", "操作员姓名", "联系电话", "单价", "振动"])
         for number in range(rows):
             stamp = f"2026-01-{number % 28 + 1:02d} 08:{number % 60:02d}:{number // 60 % 60:02d}"
-            writer.writerow([stamp, f"M-{number % 7:03d}", "欧阳建国", PHONES[number % 400], f"{10 + number % 90}.50", number % 13 / 100])
+            writer.writerow(
+                [
+                    stamp,
+                    f"M-{number % 7:03d}",
+                    "欧阳建国",
+                    PHONES[number % 400],
+                    f"{10 + number % 90}.50",
+                    number % 13 / 100,
+                ]
+            )
         path = folder / "spindle.csv"
         path.write_text(out.getvalue(), encoding="utf-8")
         return path
@@ -119,7 +128,9 @@ class Market:
 
     def offer(self, dataset: str, *, count: int = 3, price_fen: int = 12_300) -> str:
         """Declare, grade and offer a dataset; return the open offer."""
-        self.provider.declare_rights(dataset, "own-production", "Our own machines, register 42.", ("holding", "processing", "operating"))
+        self.provider.declare_rights(
+            dataset, "own-production", "Our own machines, register 42.", ("holding", "processing", "operating")
+        )
         self.provider.grade(dataset, {"safety": 1, "loss": 1, "reach": 1})
         drafted = self.provider.draft_offer(
             dataset, template="n-times", parameters={"count": count}, visibility="public",
@@ -161,7 +172,16 @@ def make_market(tmp_path: Path) -> Iterator[Callable[..., Market]]:
         server = Server(home, port, settings)
         servers.append(server)
         server.command("init")
-        server.command("staff", "--name", "Op", "--email", "op@exchange.example", "--role", "operator", EXCHANGE_STAFF_PASSWORD=PASSWORD)
+        server.command(
+            "staff",
+            "--name",
+            "Op",
+            "--email",
+            "op@exchange.example",
+            "--role",
+            "operator",
+            EXCHANGE_STAFF_PASSWORD=PASSWORD,
+        )
         server.start()
         operator = Client.login(server.url, "op@exchange.example", PASSWORD)
         clients, firms = [], []
@@ -187,7 +207,12 @@ def run_tool() -> Callable[..., Any]:
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", *arguments], env=environment(), capture_output=True, text=True, timeout=120, check=False
+            [sys.executable, "-m", *arguments],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
 
     return run

@@ -70,10 +70,14 @@ def test_an_approval_is_carried_out_once_whatever_the_moment_of_the_kill(
     dice = random.Random(12)
     offer = market.offer(market.list(market.table(tmp_path)), price_fen=0)
     for round_ in range(4):
-        asked = market.consumer.request(offer, "predictive-maintenance", intended_use="Our own spindles.")["negotiation"]
+        asked = market.consumer.request(offer, "predictive-maintenance", intended_use="Our own spindles.")[
+            "negotiation"
+        ]
         key = f"approve-{round_}"
         path = f"/negotiations/{asked}/agreement"
-        first = _kill_during(market, lambda path=path, key=key: market.provider.post(path, key=key), dice.uniform(0.0, 0.06))
+        first = _kill_during(
+            market, lambda path=path, key=key: market.provider.post(path, key=key), dice.uniform(0.0, 0.06)
+        )
         # The same key again gives the one agreement there is, with its receipts.
         again = market.provider.post(path, key=key)
         assert again["state"] == "AGREED"
@@ -102,7 +106,9 @@ def test_a_delivery_survives_kills_while_it_is_prepared_and_fetched(
         assert facts["state"] == "STARTED", facts["reason"]
         assert facts["use_number"] == round_ + 1, "a use is taken once"
         target = tmp_path / f"delivery-{round_}.zip"
-        fetched = _kill_during(market, lambda t=transfer, p=target: market.consumer.fetch(t, p, opened=True), dice.uniform(0.0, 0.03))
+        fetched = _kill_during(
+            market, lambda t=transfer, p=target: market.consumer.fetch(t, p, opened=True), dice.uniform(0.0, 0.03)
+        )
         if not isinstance(fetched, str):
             fetched = market.consumer.fetch(transfer, target, opened=True)
         assert fetched == facts["plain_digest"]

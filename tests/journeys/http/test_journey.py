@@ -33,7 +33,12 @@ def test_a_dataset_is_listed_valued_agreed_delivered_and_proven(
     assert quality["report"]["rows"] == 400
     estimate = provider.post(
         f"/datasets/{dataset}/valuations",
-        {"items": {provider.get("/appraisal/accounts")["items"][0]["id"]: 5_000_000}, "margin": "0.08", "age_years": "1", "life_years": "5"},
+        {
+            "items": {provider.get("/appraisal/accounts")["items"][0]["id"]: 5_000_000},
+            "margin": "0.08",
+            "age_years": "1",
+            "life_years": "5",
+        },
     )
     assert estimate["low_fen"] <= estimate["value_fen"] <= estimate["high_fen"]
     offer = market.offer(dataset, count=1)

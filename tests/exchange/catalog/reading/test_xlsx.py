@@ -104,7 +104,7 @@ def test_cells_of_every_kind_are_read(desk):
 
 
 def test_the_values_are_those_that_openpyxl_reads(desk):
-    chance = random.Random(7)  # noqa: S311 - nothing here is secret.
+    chance = random.Random(7)
     kinds = [
         lambda: chance.randrange(-(10**12), 10**12),
         lambda: chance.uniform(-1e6, 1e6),
