@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from flask import Flask, Response, current_app, jsonify, render_template, request
 from flask_babel import get_locale
+from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DataError, OperationalError
 from werkzeug.exceptions import HTTPException
 
@@ -59,6 +60,10 @@ _HTTP_TEXT: dict[int, tuple[errors.Bilingual, errors.Bilingual]] = {
         ("Wait a minute, then try again.", "请稍等一分钟后再试。"),
     ),
 }
+_STALE_FORM = (
+    ("Your session has ended, or this form is too old; nothing was changed.", "会话已结束或表单已失效；没有任何更改。"),
+    ("Sign in again, then open the form anew.", "请重新登录后再打开该表单。"),
+)
 _INTERNAL = (
     ("Something went wrong inside the exchange.", "交易平台内部发生错误。"),
     (
@@ -130,6 +135,8 @@ def _http_error(error: HTTPException) -> Response:
     if status < 400 and error.response is not None:
         return error.response
     reason, mend = _HTTP_TEXT.get(status, ((error.name, error.name), ("", "")))
+    if isinstance(error, CSRFError):
+        reason, mend = _STALE_FORM
     details: dict[str, Any] = {}
     data = getattr(error, "data", None)
     if isinstance(data, dict) and data.get("messages"):

@@ -246,9 +246,9 @@ def check_price(price: Any) -> dict[str, Any]:
         or given.get("currency", "CNY") != "CNY"
     ):
         raise InvalidInputError(
-            ("A one-off price is a whole number of fen above zero in CNY; a free one is zero.",
-             "一次性价格应为大于零的整数（分，人民币）；免费则为零。"),
-            ("Give amount_fen, for example 150000 for 1,500 yuan.", "请填写 amount_fen，例如 1500 元为 150000。"),
+            ("A one-off price is an amount above zero in CNY; a free one is zero.",
+             "一次性价格应为大于零的人民币金额；免费则为零。"),
+            ("Write an amount above zero, or choose free (the API takes amount_fen: 1,500 yuan are 150000).", "请填写大于零的金额，或选择免费（API 使用 amount_fen：1500 元为 150000）。"),
             field="price",
         )  # fmt: skip
     return {"kind": kind, "amount_fen": amount, "currency": "CNY"}

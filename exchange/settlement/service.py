@@ -256,8 +256,8 @@ def _require_amount(amount_fen: int) -> None:
     if not whole or not 0 < amount_fen <= LARGEST_TOP_UP_FEN:
         limit = yuan(LARGEST_TOP_UP_FEN)
         raise InvalidInputError(
-            (f"An amount is a whole number of fen from 1 to ¥{limit}.", f"金额须为 1 分至 ¥{limit} 之间的整数分。"),
-            ("Give the amount in fen: ¥12.50 is 1250.", "请以分为单位填写：12.50 元为 1250。"),
+            (f"An amount lies between ¥0.01 and ¥{limit}.", f"金额须介于 0.01 元与 {limit} 元之间。"),
+            ("Write an amount above zero; the API takes it in fen, so that ¥12.50 is 1250.", "请填写大于零的金额；API 以分为单位，12.50 元为 1250。"),
             field="amount_fen",
         )
 
