@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import DateTime, Dialect, Engine, MetaData, create_engine, event
 from sqlalchemy.engine import Connection
@@ -75,20 +75,7 @@ def sqlite_module() -> ModuleType:
 def make_engine(url: str) -> Engine:
     """Return an engine for `url` (sqlite:///FILE or postgresql://…) with the durability the promises need."""
     if url.startswith("sqlite"):
-        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(
-            url,
-            module=sqlite_module(),
-            connect_args={
-                "isolation_level": None,
-                "timeout": _LOCK_WAIT_MS / 1000,
-                "check_same_thread": False,
-            },
-            pool_size=20,
-            max_overflow=20,
-            hide_parameters=True,
-        )
-        event.listen(engine, "connect", _configure_sqlite)
+        engine = _sqlite_engine(url)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     # Parameters stay out of messages and logs: they may be personal or secret.
@@ -98,6 +85,37 @@ def make_engine(url: str) -> Engine:
         url, pool_size=10, max_overflow=20, pool_pre_ping=True, hide_parameters=True, isolation_level="READ COMMITTED"
     )
     event.listen(engine, "connect", _configure_postgresql)
+    return engine
+
+
+def _make_reader(engine: Engine, url: str) -> Engine:
+    """Return the engine of reads, in which nothing can be kept; each statement sees what was committed before it.
+
+    On SQLite it has connections of its own that refuse to write. They need no transaction around a read, nor
+    SQLAlchemy's events, which together cost more than the read itself.
+    """
+    if engine.dialect.name != "sqlite":
+        return engine.execution_options(writes=False)
+    reader = _sqlite_engine(url)
+    event.listen(reader, "connect", _refuse_writes)
+    return reader
+
+
+def _sqlite_engine(url: str) -> Engine:
+    Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(
+        url,
+        module=sqlite_module(),
+        connect_args={
+            "isolation_level": None,
+            "timeout": _LOCK_WAIT_MS / 1000,
+            "check_same_thread": False,
+        },
+        pool_size=20,
+        max_overflow=20,
+        hide_parameters=True,
+    )
+    event.listen(engine, "connect", _configure_sqlite)
     return engine
 
 
@@ -121,27 +139,34 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
+def _refuse_writes(connection: Any, _record: Any) -> None:
+    connection.execute("PRAGMA query_only=ON").close()
+
+
 def _begin_sqlite(connection: Connection) -> None:
-    if connection.get_execution_options().get("writes", True):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-    else:
-        # This takes no lock and so cannot fail on one; asked of the driver itself it costs a tenth.
-        cast(Any, connection.connection.dbapi_connection).execute("BEGIN").close()
+    match connection.get_execution_options().get("writes", True):
+        case True:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        case "later":
+            connection.exec_driver_sql("BEGIN")
+        case _:
+            # The log reads by single statements, which need no transaction around them.
+            pass
 
 
 class Database:
-    """Sessions over one engine: `writing()` commits or rolls back as a whole, `reading()` never writes."""
+    """Sessions over one database: `writing()` commits or rolls back as a whole, `reading()` never writes."""
 
     def __init__(self, url: str) -> None:
         self.engine = make_engine(url)
-        self._reader = self.engine.execution_options(writes=False)
+        self._reader = _make_reader(self.engine, url)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
         self._reading_sessions = sessionmaker(self._reader, expire_on_commit=False)
 
     @property
     def deferred(self) -> Engine:
         """Return the engine whose transactions take the write lock only with their first write; the log uses it."""
-        return self._reader
+        return self.engine.execution_options(writes="later")
 
     @property
     def is_sqlite(self) -> bool:
@@ -155,17 +180,20 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """Yield a session for reads; anything written in it is rolled back."""
+        """Yield a session for reads; nothing written in it is kept. On SQLite the attempt is refused.
+
+        As at PostgreSQL's READ COMMITTED, each statement sees what was committed before it.
+        """
         # Closing lets go of the rows before it rolls back, so what was read stays readable outside.
         with self._reading_sessions() as session:
             yield session
 
     def reading_connection(self) -> Connection:
-        """Return an open reading connection; the caller closes it (one per request). It begins with its first read."""
+        """Return an open reading connection; the caller closes it (one per request)."""
         return self._reader.connect()
 
     def reading_session(self, connection: Connection) -> Session:
-        """Return a session that reads in the transaction of `connection`; the caller closes both."""
+        """Return a session that reads through `connection`; the caller closes both."""
         return self._reading_sessions(bind=connection)
 
     def migrate(self) -> None:
@@ -184,6 +212,8 @@ class Database:
             return MigrationContext.configure(connection).get_current_revision()
 
     def dispose(self) -> None:
+        """Close all connections that nobody holds."""
+        self._reader.dispose()
         self.engine.dispose()
 
 

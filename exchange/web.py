@@ -98,7 +98,7 @@ def database() -> Database:
 
 
 def connection() -> Connection:
-    """Return this request's reading connection: one transaction for who calls and for all that is shown."""
+    """Return this request's reading connection: one for who calls and for all that is shown."""
     if "connection" not in g:
         g.connection = database().reading_connection()
     return cast(Connection, g.connection)
@@ -139,10 +139,10 @@ def end_reading() -> None:
 
 
 class _CookieSessions(SecureCookieSessionInterface):
-    """Flask's signed cookie, whose signer is made only for a request that brings the cookie."""
+    """Flask's signed cookie, whose signer is made only for a request that brings cookies."""
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        if self.get_cookie_name(app) not in request.cookies:
+        if "HTTP_COOKIE" not in request.environ:
             return self.session_class()
         return super().open_session(app, request)
 
@@ -156,11 +156,10 @@ def init_app(app: Flask) -> None:
 
     @app.before_request
     def gate() -> None:
-        if request.endpoint is None:
+        endpoint = request.endpoint
+        if endpoint is None or endpoint == "static" or endpoint.endswith(".static"):
             return
-        if request.endpoint == "static" or request.endpoint.endswith(".static"):
-            return
-        if required_permission(app, request.endpoint, request.method) is None:
+        if required_permission(app, endpoint, request.method) is None:
             raise NotFoundError()
 
     @app.teardown_request

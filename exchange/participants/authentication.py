@@ -56,6 +56,8 @@ def load_actor() -> None:
 
 def _admit_uploads() -> None:
     """Let those who may send data send it; everybody else's request ends at the length of a message."""
+    if request.method in _SAFE_METHODS:
+        return
     if g.actor.may(Permission.DATASET_WRITE) and not (request.is_json or request.mimetype == _FORM):
         request.max_content_length = services().settings.max_upload_bytes
 

@@ -82,7 +82,7 @@ def close_session(session: Session, identifier: str) -> None:
 def actor_of_session(connection: Connection, settings: Settings, identifier: str) -> tuple[Actor, bool] | None:
     """Return (actor, whether `seen_at` wants renewal) for a live session id, or None."""
     now = datetime.now(UTC)
-    row = connection.execute(_OF_SESSION, {"wanted": digest(identifier)}).one_or_none()
+    row = connection.execute(_OF_SESSION, {"wanted": digest(identifier)}).first()
     if row is None or row.expires_at < now or row.seen_at < now - timedelta(minutes=settings.session_idle_minutes):
         return None
     return _actor(row, session_id=digest(identifier)), row.seen_at < now - timedelta(minutes=1)
@@ -97,7 +97,7 @@ def actor_of_token(connection: Connection, token: str) -> Actor | None:
     """Return the actor of a live API token, or None."""
     if not looks_like_token(token):
         return None
-    row = connection.execute(_OF_TOKEN, {"wanted": digest(token)}).one_or_none()
+    row = connection.execute(_OF_TOKEN, {"wanted": digest(token)}).first()
     if row is None or row.expires_at < datetime.now(UTC):
         return None
     scopes = None if row.scopes is None else frozenset(Permission(scope) for scope in row.scopes)
@@ -150,7 +150,7 @@ def _actor(
 
 def actor_of_user(session: Session, user_id: str) -> Actor:
     """Return the actor that `user_id` is, for work done in that person's name (jobs, command line). Raises NotFoundError."""
-    row = session.connection().execute(_OF_USER, {"wanted": user_id}).one_or_none()
+    row = session.connection().execute(_OF_USER, {"wanted": user_id}).first()
     if row is None:
         raise NotFoundError()
     return _actor(row)
