@@ -278,7 +278,9 @@ def test_the_provider_approves_and_the_buyer_signs_and_funds(desk: Any, story: S
     buyer.look("accounts-buyer")
 
 
-def test_the_buyer_receives_and_acknowledges_and_a_second_use_is_refused(desk: Any, story: Story, tmp_path: Path) -> None:
+def test_the_buyer_receives_and_acknowledges_and_a_second_use_is_refused(
+    desk: Any, story: Story, tmp_path: Path
+) -> None:
     buyer, agreement = desk("buyer"), story.so_far("agreement")
     buyer.visit(f"/agreements/{agreement}")
     buyer.press("Start a delivery")
