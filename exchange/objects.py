@@ -11,6 +11,7 @@ import io
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -123,6 +124,7 @@ class S3Store:
             aws_access_key_id=settings.s3_access_key,
             aws_secret_access_key=settings.s3_secret_key,
             config=Config(
+                connect_timeout=10,
                 retries={"max_attempts": 4, "mode": "standard"},
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
@@ -178,23 +180,34 @@ class S3Store:
         )
 
     def size(self, digest: str) -> int:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
+        with _answering():
             size = self._head(digest)
-        except (BotoCoreError, ClientError) as error:
-            raise StorageError(("The object store does not answer.", "对象存储没有响应。"), _TRY_LATER) from error
         if size is None:
             raise NotFoundError(_MISSING)
         return size
 
     def delete(self, digest: str) -> None:
-        self._client.delete_object(Bucket=self._bucket, Key=self._key(digest))
+        with _answering():
+            self._client.delete_object(Bucket=self._bucket, Key=self._key(digest))
 
     def digests(self) -> Iterator[str]:
-        for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix):
-            for item in page.get("Contents", ()):
-                yield item["Key"].removeprefix(self._prefix).replace("/", "")
+        with _answering():
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix):
+                for item in page.get("Contents", ()):
+                    yield item["Key"].removeprefix(self._prefix).replace("/", "")
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Let no exception of boto cross the border of this module."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise StorageError(
+            ("The object store does not answer, or refuses.", "对象存储没有响应，或拒绝了请求。"), _TRY_LATER
+        ) from error
 
 
 class _S3Reader(io.RawIOBase):
@@ -229,10 +242,11 @@ class _S3Reader(io.RawIOBase):
         if wanted <= 0:
             return 0
         last = self._position + wanted - 1
-        answer = self._client.get_object(
-            Bucket=self._bucket, Key=self._object_key, Range=f"bytes={self._position}-{last}"
-        )
-        data = answer["Body"].read()
+        with _answering():
+            answer = self._client.get_object(
+                Bucket=self._bucket, Key=self._object_key, Range=f"bytes={self._position}-{last}"
+            )
+            data = answer["Body"].read()
         view[: len(data)] = data
         self._position += len(data)
         return len(data)

@@ -9,7 +9,7 @@ if [ $# -eq 0 ]; then
   echo "usage: $0 COMMAND [ARGUMENT…]" >&2
   exit 2
 fi
-for program in ceph ceph-mon ceph-mgr ceph-osd monmaptool radosgw radosgw-admin; do
+for program in ceph ceph-authtool ceph-mon ceph-mgr ceph-osd monmaptool radosgw radosgw-admin; do
   if ! command -v "$program" >/dev/null; then
     echo "$program is missing: apt install --no-install-recommends radosgw ceph-mon ceph-osd ceph-mgr ceph-base ceph-common" >&2
     exit 2
@@ -62,10 +62,7 @@ fsid = $identity
 mon_host = [v2:127.0.0.1:$new_port,v1:127.0.0.1:$old_port]
 public_addr = 127.0.0.1
 cluster_addr = 127.0.0.1
-# The daemons trust each other on loopback; S3 requests are signed and checked all the same.
-auth_cluster_required = none
-auth_service_required = none
-auth_client_required = none
+keyring = $folder/keyring
 osd_pool_default_size = 1
 osd_pool_default_min_size = 1
 osd_pool_default_pg_num = 1
@@ -92,7 +89,11 @@ CONFIGURATION
 export CEPH_CONF="$folder/ceph.conf"
 
 monmaptool --create --fsid "$identity" --addv a "[v2:127.0.0.1:$new_port,v1:127.0.0.1:$old_port]" "$folder/monmap" >/dev/null
-ceph-mon --mkfs -i a --monmap "$folder/monmap"
+ceph-authtool --create-keyring "$folder/keyring" --gen-key -n mon. --cap mon 'allow *' >/dev/null
+for name in client.admin mgr.x osd.0 client.rgw; do
+  ceph-authtool "$folder/keyring" --gen-key -n "$name" --cap mon 'allow *' --cap mgr 'allow *' --cap osd 'allow *' >/dev/null
+done
+ceph-mon --mkfs -i a --monmap "$folder/monmap" --keyring "$folder/keyring"
 ceph-mon -i a -f >/dev/null 2>&1 &
 pids+=($!)
 timeout 60 ceph --connect-timeout 50 mon stat >/dev/null
