@@ -87,6 +87,8 @@ def test_a_visitor_reads_the_ledger_and_verifies_a_receipt(desk: Any) -> None:
     visitor.follow("Browse the catalogue")
     visitor.sees("Nothing is listed for you yet")
     visitor.look("catalogue-empty")
+    visitor.visit("/datasets", status=401)
+    visitor.look("error-401")
     visitor.visit("/audit")
     visitor.page.get_by_role("link", name="0", exact=True).click()
     visitor.sees("Log opened")
@@ -232,7 +234,8 @@ def test_the_provider_values_the_data_and_offers_it(desk: Any, story: Story) -> 
 
 
 def test_the_buyer_finds_the_dataset_reads_it_and_requests_it(desk: Any, story: Story) -> None:
-    buyer, dataset = desk("buyer"), story.so_far("dataset")
+    story.so_far("dataset")
+    buyer = desk("buyer")
     buyer.visit("/catalog")
     buyer.fill("Search datasets", "振动")
     buyer.press("Search")
@@ -252,7 +255,6 @@ def test_the_buyer_finds_the_dataset_reads_it_and_requests_it(desk: Any, story: 
     buyer.sees("Your request is recorded")
     buyer.look("negotiation-requested")
     story.negotiation = buyer.page.url.rsplit("/", 1)[1]
-    assert dataset in buyer.page.content() or TITLE in buyer.page.content()
 
 
 def test_the_provider_approves_and_the_buyer_signs_and_funds(desk: Any, story: Story) -> None:
@@ -381,18 +383,18 @@ def test_the_main_pages_speak_chinese(desk: Any, story: Story) -> None:
         desk(person).look_in_chinese(f"zh-{name}")
 
 
-def test_no_page_raised_an_error_or_broke_the_content_security_policy(album: Any) -> None:
+def test_no_page_raised_an_error_or_broke_the_content_security_policy(desk: Any, album: Any) -> None:
     assert len(album.pages) > 50, "the pages were not looked at"
     assert not album.console, "\n".join(album.console)
 
 
-def test_no_page_was_wider_than_its_window(album: Any) -> None:
+def test_no_page_was_wider_than_its_window(desk: Any, album: Any) -> None:
     assert not album.layout, "\n".join(album.layout)
 
 
-def test_no_page_had_a_serious_barrier_for_anybody(album: Any) -> None:
+def test_no_page_had_a_serious_barrier_for_anybody(desk: Any, album: Any) -> None:
     assert not album.accessibility, "\n".join(album.accessibility)
 
 
-def test_no_chinese_page_had_an_english_sentence(album: Any) -> None:
+def test_no_chinese_page_had_an_english_sentence(desk: Any, album: Any) -> None:
     assert not album.english, "\n".join(album.english)
