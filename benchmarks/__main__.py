@@ -14,7 +14,9 @@ def main() -> int:
     """Run the named benchmarks; the exit code is 1 where a target was missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Print one JSON line a figure.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHMARKS)} (default: all)")
-    parser.add_argument("--quick", action="store_true", help="small sizes and few rounds, to see that it runs; the figures mean little")
+    parser.add_argument(
+        "--quick", action="store_true", help="small sizes and few rounds, to see that it runs; the figures mean little"
+    )
     options = parser.parse_args()
     if unknown := set(options.names) - set(BENCHMARKS):
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")

@@ -1,68 +1,98 @@
-"""The transfer's data path against plain Parquet and against the cipher, in one run on this machine.
+"""The data path of a transfer against plain Parquet, its memory, and sealing against the bare cipher.
 
-    python benchmarks/bench_transfer_kernel.py [--rows 1000000]
-
-1. A sealed transfer (open the sealed source, desensitize, fingerprint, seal) against reading and writing the same
-   rows as plain Parquet with the same number of threads; the ratio is plain time over transfer time.
-2. Peak memory of the same transfer on ten times the rows, each in a process of its own.
-3. Pseudonyms a second, and sealing and opening against AES-256-GCM of `cryptography` on 1 MiB messages.
+A sealed transfer opens the sealed source, desensitizes by the derived plan, fingerprints and seals. Its peer reads the
+same rows from the same file and writes them again, untouched, with the same compression: as one table, and part by part
+with as many threads as the transfer has; the faster of the two counts.
 """
 
 from __future__ import annotations
 
-import argparse
 import io
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from contracts.desensitization.cmac import ColumnCmac
+from benchmarks.figures import Figure, interleaved, median_ratio, seconds
+from benchmarks.servers import ROOT
 from contracts.desensitization.detect import detect
 from contracts.desensitization.engine import combined_digest, open_parquet, run
 from contracts.desensitization.keys import Keys
 from contracts.desensitization.plan import derive
 from contracts.fingerprint import Fingerprint, choose_columns
 from contracts.sealing import OpenReader, SealWriter
+from valuation.sample import SCHEMA
 from valuation.sample import rows as sample_rows
 
-KEY = bytes(range(32))
+ROWS = 1_000_000
 ROW_GROUP = 131_072
 THREADS = 2
+TARGET_RATIO = 0.3
+TARGET_MEMORY = 1.3
+_KEY = bytes(range(32))
 
 
-def make_source(rows: int, plain: Path, sealed: Path) -> None:
-    """The synthetic machining cell as a plain and as a sealed Parquet file."""
-    pending: list[pa.RecordBatch] = []
-    writer: pq.ParquetWriter | None = None
-    for batch in sample_rows(rows, 1):
-        writer = writer or pq.ParquetWriter(plain, batch.schema, compression="zstd")
-        pending.append(batch)
-        if sum(part.num_rows for part in pending) >= ROW_GROUP:
-            writer.write_table(pa.Table.from_batches(pending), row_group_size=ROW_GROUP)
-            pending = []
-    assert writer is not None
-    if pending:
-        writer.write_table(pa.Table.from_batches(pending), row_group_size=ROW_GROUP)
-    writer.close()
-    with plain.open("rb") as source, sealed.open("wb") as target, SealWriter(target, KEY) as seal:
+def figures(*, quick: bool = False) -> Iterator[Figure]:
+    """Measure time on a million rows, memory on a million and on ten, and the cipher."""
+    rows, rounds = (20_000, 1) if quick else (ROWS, 5)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        plain, sealed = make_source(rows, folder)
+        yield from _time(plain, sealed, rows, rounds, folder)
+        _, larger = make_source(rows * 10, folder)
+        yield _memory(sealed, larger)
+    yield from _cipher(4 << 20 if quick else 64 << 20, rounds)
+
+
+def make_source(rows: int, folder: Path) -> tuple[Path, Path]:
+    """Write the synthetic machining cell as a plain and as a sealed Parquet file, and return both."""
+    plain, sealed = folder / f"{rows}.parquet", folder / f"{rows}.sealed"
+    with pq.ParquetWriter(plain, SCHEMA, compression="zstd") as writer:
+        for batch in sample_rows(rows, 1, batch_rows=ROW_GROUP):
+            writer.write_batch(batch, row_group_size=ROW_GROUP)
+    with plain.open("rb") as source, sealed.open("wb") as target, SealWriter(target, _KEY) as seal:
         while block := source.read(1 << 20):
             seal.write(block)
+    return plain, sealed
 
 
-def plain_copy(source: Path, target: Path) -> None:
-    """Every row group read and written again, untouched, by as many threads as the transfer has."""
+def transfer(sealed: Path, target: Path) -> str:
+    """Run the whole data path and return the combined digest of its parts."""
+
+    def source() -> pq.ParquetFile:
+        return open_parquet(OpenReader(sealed.open("rb"), _KEY, close_source=True))
+
+    first = source()
+    sample = pa.Table.from_batches([next(first.iter_batches(65_536))])
+    first.close(force=True)
+    plan = derive(sample.schema, detect(sample), 2)
+    fingerprint = Fingerprint(_KEY, "buyer", choose_columns(sample, plan))
+    digests = []
+    with target.open("wb") as out, SealWriter(out, bytes(32)) as seal:
+        for part in run(source, plan, Keys(_KEY, "agreement"), fingerprint, threads=THREADS):
+            seal.write(part.data)
+            digests.append(part.sha256)
+    return combined_digest(digests)
+
+
+def copy_table(source: Path, target: Path) -> None:
+    """Read the file as one table and write it again."""
+    pq.write_table(pq.read_table(source), target, compression="zstd", row_group_size=ROW_GROUP)
+
+
+def copy_parts(source: Path, target: Path) -> None:
+    """Read every row group and write it again, with as many threads as the transfer has."""
     files = [pq.ParquetFile(source, pre_buffer=False) for _ in range(THREADS)]
 
     def group(number: int) -> bytes:
@@ -84,108 +114,113 @@ def plain_copy(source: Path, target: Path) -> None:
             out.write(waiting.popleft().result())
 
 
-def transfer(sealed: Path, target: Path) -> str:
-    """The whole data path; the combined digest of the parts."""
+def _time(plain: Path, sealed: Path, rows: int, rounds: int, folder: Path) -> Iterator[Figure]:
+    works = (
+        partial(transfer, sealed, folder / "out"),
+        partial(copy_table, plain, folder / "copy"),
+        partial(copy_parts, plain, folder / "copy"),
+    )
+    costs: list[list[float]] = [[] for _ in works]
+    moving, whole, parts = interleaved(rounds, *(_timed(work, cost) for work, cost in zip(works, costs, strict=True)))
+    faster = min((whole, parts), key=statistics.median)
+    ratio = median_ratio(faster, moving)
+    yield Figure(
+        name="desensitization.transfer",
+        value=statistics.median(moving),
+        unit=f"s for a sealed transfer of {rows:,} rows (median, {THREADS} threads)",
+        against=f"reading and writing the same Parquet file ({plain.stat().st_size / 1e6:.1f} MB), the faster of two ways",
+        against_value=statistics.median(faster),
+        ratio=ratio,
+        target=f"ratio >= {TARGET_RATIO}",
+        holds=ratio >= TARGET_RATIO,
+    )
+    cheaper = costs[1] if faster is whole else costs[2]
+    yield Figure(
+        name="desensitization.transfer.processor",
+        value=statistics.median(costs[0]),
+        unit="s of processor time (median)",
+        against="the same copy",
+        against_value=statistics.median(cheaper),
+        ratio=median_ratio(cheaper, costs[0]),
+    )
 
-    def source() -> pq.ParquetFile:
-        return open_parquet(OpenReader(sealed.open("rb"), KEY, close_source=True))
 
-    first = source()
-    sample = pa.Table.from_batches([next(first.iter_batches(65_536))])
-    first.close(force=True)
-    plan = derive(sample.schema, detect(sample), 2)
-    fingerprint = Fingerprint(KEY, "buyer", choose_columns(sample, plan))
-    digests = []
-    with target.open("wb") as out, SealWriter(out, bytes(32)) as seal:
-        for part in run(source, plan, Keys(KEY, "agreement"), fingerprint, threads=THREADS):
-            seal.write(part.data)
-            digests.append(part.sha256)
-    return combined_digest(digests)
+def _timed(work: Callable[[], object], costs: list[float]) -> Callable[[], float]:
+    def measure() -> float:
+        before = time.process_time()
+        taken = seconds(work)
+        costs.append(time.process_time() - before)
+        return taken
+
+    return measure
 
 
-def median_seconds(work: Callable[[], object], times: int = 5) -> float:
-    taken = []
-    for _ in range(times):
-        started = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - started)
-    return statistics.median(taken)
+def _memory(sealed: Path, larger: Path) -> Figure:
+    small, large = _peak_megabytes(sealed), _peak_megabytes(larger)
+    return Figure(
+        name="desensitization.memory",
+        value=large,
+        unit="MB at the peak, ten times the rows",
+        against="the same transfer of a tenth of the rows, each in a process of its own",
+        against_value=small,
+        ratio=large / small,
+        target=f"ratio < {TARGET_MEMORY}",
+        holds=large / small < TARGET_MEMORY,
+    )
 
 
-def peak_megabytes(rows: int, folder: Path) -> float:
-    """Peak resident memory of one transfer in a fresh process."""
-    command = [sys.executable, __file__, "--transfer-only", str(folder / f"sealed-{rows}"), "--rows", str(rows)]
-    done = subprocess.run(command, capture_output=True, check=True, env={**os.environ, "PYTHONPATH": "."})
+def _peak_megabytes(sealed: Path) -> float:
+    """Return the peak resident memory of one transfer in a fresh process."""
+    command = [sys.executable, "-m", "benchmarks.desensitization", str(sealed)]
+    done = subprocess.run(command, capture_output=True, check=True, text=True, cwd=ROOT)
     return float(done.stdout.split()[-1])
 
 
-def report_cipher() -> None:
-    size = 64 << 20
-    data, nonce, aead = os.urandom(size), bytes(12), AESGCM(KEY)
-    view, out = memoryview(data), bytearray((1 << 20) + 16)
+class _Nowhere(io.RawIOBase):
+    def writable(self) -> bool:
+        return True
+
+    def write(self, block: object) -> int:
+        return len(memoryview(block))  # type: ignore[arg-type]  # Any buffer.
+
+
+def _cipher(size: int, rounds: int) -> Iterator[Figure]:
+    """Yield how fast packages are sealed and opened, beside the cipher alone on messages of 1 MiB."""
+    data, aead = os.urandom(size), AESGCM(_KEY)
+    view, out, nonce = memoryview(data), bytearray((1 << 20) + 16), bytes(12)
+    packed = io.BytesIO()
+    with SealWriter(packed, _KEY) as writer:
+        writer.write(data)
+    reader, buffer = OpenReader(packed, _KEY), bytearray(1 << 20)
 
     def limit() -> None:
         for start in range(0, size, 1 << 20):
             aead.encrypt_into(nonce, view[start : start + (1 << 20)], None, out)
 
-    class Nowhere(io.RawIOBase):
-        def writable(self) -> bool:
-            return True
-
-        def write(self, block: memoryview) -> int:
-            return len(block)
-
     def seal() -> None:
-        with SealWriter(Nowhere(), KEY) as writer:
+        with SealWriter(_Nowhere(), _KEY) as writer:
             writer.write(data)
-
-    sealed = io.BytesIO()
-    with SealWriter(sealed, KEY) as writer:
-        writer.write(data)
-    reader, buffer = OpenReader(sealed, KEY), bytearray(1 << 20)
 
     def unseal() -> None:
         reader.seek(0)
         while reader.readinto(buffer):
             pass
 
-    best, sealing, opening = (median_seconds(work, 9) for work in (limit, seal, unseal))
-    for name, seconds in (("AES-256-GCM, 1 MiB (limit)", best), ("seal", sealing), ("open", opening)):
-        print(f"{name:32} {size / seconds / 1e9:6.2f} GB/s   {best / seconds:5.2f} of the limit")
-
-
-def report_pseudonyms() -> None:
-    count = 1_000_000
-    column = pa.array([f"SN-{number:09d}" for number in range(count)])
-    cmac = ColumnCmac(KEY)
-    seconds = median_seconds(lambda: cmac.tags(column).tobytes().hex())
-    print(f"{'pseudonyms, all distinct':32} {count / seconds / 1e6:6.2f} million/s a thread")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--transfer-only", type=Path)
-    options = parser.parse_args()
-    if options.transfer_only:
-        transfer(options.transfer_only, options.transfer_only.with_suffix(".out"))
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-        return
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        plain, sealed = folder / "plain", folder / f"sealed-{options.rows}"
-        make_source(options.rows, plain, sealed)
-        print(f"{options.rows:,} rows, {plain.stat().st_size / 1e6:.1f} MB of Parquet, {THREADS} threads")
-        copying = median_seconds(lambda: plain_copy(plain, folder / "copy"))
-        moving = median_seconds(lambda: transfer(sealed, folder / "out"))
-        print(f"{'plain Parquet read and write':32} {copying:6.2f} s")
-        print(f"{'sealed transfer':32} {moving:6.2f} s   {copying / moving:5.2f} of plain")
-        make_source(options.rows * 10, folder / "plain10", folder / f"sealed-{options.rows * 10}")
-        small, large = peak_megabytes(options.rows, folder), peak_megabytes(options.rows * 10, folder)
-        print(f"{'peak memory':32} {small:6.0f} MB, of ten times the rows {large:.0f} MB: {large / small:.2f} times")
-    report_pseudonyms()
-    report_cipher()
+    best, *taken = interleaved(rounds * 2 - 1, *(partial(seconds, work) for work in (limit, seal, unseal)))
+    for name, each in zip(("seal", "open"), taken, strict=True):
+        yield Figure(
+            name=f"sealing.{name}",
+            value=size / statistics.median(each) / 1e9,
+            unit="GB/s (median)",
+            against="AES-256-GCM of cryptography on messages of 1 MiB (limit)",
+            against_value=size / statistics.median(best) / 1e9,
+            ratio=median_ratio(best, each),
+        )
 
 
 if __name__ == "__main__":
-    main()
+    path = Path(sys.argv[1])
+    transfer(path, path.with_suffix(".out"))
+    # Not ru_maxrss, which begins at what the parent process held when it started this one.
+    status = Path("/proc/self/status").read_text()
+    print(int(status.partition("VmHWM:")[2].split()[0]) / 1024)

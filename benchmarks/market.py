@@ -31,7 +31,9 @@ class Market:
 
     def request(self) -> dict[str, Any]:
         """Ask for the offer."""
-        return self.consumer.request(self.offer, "internal-analysis", intended_use="To watch the wear of our own tools.")
+        return self.consumer.request(
+            self.offer, "internal-analysis", intended_use="To watch the wear of our own tools."
+        )
 
     def agree(self) -> dict[str, Any]:
         """Go from request to FINALIZED: request, agreement, verification and funding, each with its receipts."""

@@ -39,7 +39,9 @@ def figures(*, quick: bool = False) -> Iterator[Figure]:
         folder = Path(name)
         url = running.enter_context(servers.postgresql(folder / "postgresql"))
         if url is None:
-            yield Figure("negotiation.postgresql", 0.0, "ms", "PostgreSQL's wheel is not installed, so nothing was measured")
+            yield Figure(
+                "negotiation.postgresql", 0.0, "ms", "PostgreSQL's wheel is not installed, so nothing was measured"
+            )
             return
         served = running.enter_context(servers.exchange(folder / "home", database_url=url, workers=2))
         yield from _measure("postgresql", served, folder, url, rounds)
@@ -52,7 +54,9 @@ def _measure(database: str, served: servers.Served, folder: Path, limit_url: str
         market.agree()
         commits()
     used: list[float] = []
-    taken, limit = interleaved(rounds, lambda: seconds(lambda: used.append(_processor_time(market, served))), lambda: seconds(commits))
+    taken, limit = interleaved(
+        rounds, lambda: seconds(lambda: used.append(_processor_time(market, served))), lambda: seconds(commits)
+    )
     value = statistics.median(taken) * 1000
     yield Figure(
         name=f"negotiation.{database}",
@@ -83,9 +87,13 @@ def _processor_time(market: Market, served: servers.Served) -> float:
 def _durable_commits(url: str) -> Callable[[], None]:
     """Return what commits one row eight times, as durably as the exchange does."""
     engine = make_engine(url)
-    table = sa.Table("benchmark_limit", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True), sa.Column("body", sa.Text))
+    table = sa.Table(
+        "benchmark_limit", sa.MetaData(), sa.Column("id", sa.Integer, primary_key=True), sa.Column("body", sa.Text)
+    )
     with engine.begin() as connection:
         table.create(connection)
+        # SQLite's log of writes is slower while it grows; it has grown to its full length after this.
+        connection.execute(table.insert(), [{"body": "x" * 4000}] * 1500)
 
     def commit() -> None:
         with engine.connect() as connection:

@@ -9,11 +9,11 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import requests
 
 ROOT = Path(__file__).resolve().parent.parent
 OPERATOR = "operator@exchange.example"
@@ -106,7 +106,9 @@ def _environment(**more: str) -> dict[str, str]:
 
 
 def _run(command: list[str], **environment: str) -> None:
-    done = subprocess.run(command, env=_environment(**environment), cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env=_environment(**environment), cwd=ROOT, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed: {done.stderr.strip()}")
 
@@ -128,7 +130,8 @@ def _process(command: list[str], log: Path) -> Iterator[int]:
 
 def _wait_until_up(url: str, log: Path) -> None:
     for _ in range(300):
-        with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError), urllib.request.urlopen(url, timeout=5):  # noqa: S310 - loopback
-            return
+        with contextlib.suppress(requests.ConnectionError, requests.Timeout):
+            if requests.get(url, timeout=5).ok:
+                return
         time.sleep(0.1)
     raise RuntimeError(f"The server did not start: {log.read_text(errors='replace')[-2000:]}")
