@@ -104,7 +104,8 @@ class Jobs:
     def __init__(self, settings: Settings, database: Database) -> None:
         self._settings = settings
         self._database = database
-        self._huey = _make_huey(settings)
+        self._connections = _Connections(settings)
+        self._huey = _make_huey(settings, self._connections)
         self._consumer: Consumer | None = None
         self.operations: Any = None
         # Names of operations that are run every minute: what falls due by time alone.
@@ -155,6 +156,7 @@ class Jobs:
         if self._consumer is not None:
             self._consumer.stop(graceful=True)
             self._consumer = None
+        self._connections.close()
 
     def _sweep_task(self) -> None:
         self.sweep()
@@ -277,7 +279,30 @@ def get(session: Session, identifier: str) -> Job | None:
     return session.get(Job, identifier)
 
 
-def _make_huey(settings: Settings) -> Huey:
+class _Connections:
+    """The connections that huey opens on PostgreSQL, one or two a thread and left to the garbage collector, so that they can be closed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._dsn = "postgresql://" + settings.database_url.split("://", 1)[1]
+        self._opened: list[Any] = []
+        self._turn = threading.Lock()
+
+    def open(self) -> Any:
+        import psycopg
+
+        connection = psycopg.connect(self._dsn, autocommit=True)
+        with self._turn:
+            self._opened = [one for one in self._opened if not one.closed] + [connection]
+        return connection
+
+    def close(self) -> None:
+        with self._turn:
+            opened, self._opened = self._opened, []
+        for connection in opened:
+            connection.close()
+
+
+def _make_huey(settings: Settings, connections: _Connections) -> Huey:
     logging.getLogger("huey").setLevel(logging.WARNING)
     if settings.jobs == "immediate":
         return MemoryHuey("exchange", serializer=_JsonSerializer(), results=False)
@@ -287,8 +312,7 @@ def _make_huey(settings: Settings) -> Huey:
             "exchange", filename=str(settings.home / "jobs.db"), serializer=_JsonSerializer(), results=False,
             fsync=False, timeout=30, journal_mode="truncate",
         )  # fmt: skip
-    dsn = "postgresql://" + settings.database_url.split("://", 1)[1]
-    return PostgresHuey("exchange", dsn=dsn, serializer=_JsonSerializer(), results=False)
+    return PostgresHuey("exchange", connection=connections.open, serializer=_JsonSerializer(), results=False)
 
 
 def _describe(error: ExchangeError | ContractsError) -> dict[str, Any]:
