@@ -178,7 +178,7 @@ def test_a_wrong_form_says_what_is_wrong_beside_its_field(embedded, visit):
     for fields, text in (
         ({"p_count": "0", "kind": "free"}, "Number must be between"),
         ({"p_count": "2", "kind": "one-off", "amount": "1.234"}, "at most two decimals"),
-        ({"p_count": "2", "kind": "one-off", "amount": ""}, "whole number of fen"),
+        ({"p_count": "2", "kind": "one-off", "amount": ""}, "an amount above zero"),
     ):
         refused = visitor.send(f"{path}?template=n-times", path, 422, template="n-times", visibility="public", **fields)
         assert text in refused.get_data(as_text=True)
