@@ -9,11 +9,13 @@ from types import SimpleNamespace
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import CheckConstraint, inspect
 
 from exchange import database as module
 from exchange.database import Database, sqlite_module
 from exchange.errors import SettingsError
 from exchange.models import metadata
+from ledger.storage.sql import metadata as ledger
 
 PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1}
 
@@ -29,6 +31,23 @@ def test_the_migrations_make_exactly_the_schema_of_the_models(database_url: str)
         differences = compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
     database.dispose()
     assert differences == []
+
+
+def test_the_checks_of_the_models_and_the_tables_of_the_ledger_are_in_the_schema_too(database_url: str) -> None:
+    # Alembic's comparison sees neither.
+    database = Database(database_url)
+    database.migrate()
+    found = inspect(database.engine)
+    made = {table: {check["name"] for check in found.get_check_constraints(table)} for table in found.get_table_names()}
+    database.dispose()
+    assert "ck_transfer_process_state_known" in made["transfer_process"]
+    for name, table in metadata.tables.items():
+        checks = {str(check.name) for check in table.constraints if isinstance(check, CheckConstraint)}
+        assert checks <= made[name], name
+    for name, table in ledger.tables.items():
+        assert name in made
+        checks = {str(check.name) for check in table.constraints if isinstance(check, CheckConstraint) and check.name}
+        assert checks <= made[name], name
 
 
 def test_migrating_again_changes_nothing(database_url: str) -> None:

@@ -225,8 +225,8 @@ def open_exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
     """A maker of exchanges that live as long as their module: starting one takes longer than most tests."""
     made = []
 
-    def make(database_url: str = "", **overrides: Any) -> Any:
-        home = tmp_path_factory.mktemp("home")
+    def make(database_url: str = "", home: Path | None = None, **overrides: Any) -> Any:
+        home = home or tmp_path_factory.mktemp("home")
         url = {"database_url": database_url} if database_url else {}
         settings = load({}, home=home, jobs="immediate", login_attempts_per_minute=1000, **url, **overrides)
         initialise(settings)

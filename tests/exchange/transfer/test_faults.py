@@ -106,6 +106,41 @@ def test_a_full_object_store_ends_the_preparation_with_a_reason(embedded: Any, s
     assert embedded.started(agreement)
 
 
+def test_a_full_disk_under_the_database_is_503_and_room_makes_it_go_on(
+    small_disk: Callable[..., Any], open_exchange: Any, make_trade: Any, refused: Any, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    free = small_disk(home, 32_000)
+    trade = make_trade(open_exchange(home=home))
+    agreement = trade.agreement(template="n-times", parameters={"count": 1})
+    recorded = trade.exchange.operations.services.log.size()
+    client = trade.client(trade.consumer)
+    try:
+        with pytest.raises(OSError, match="space"):
+            (home / "filler").write_bytes(bytes(64 * 1024 * 1024))
+        # Whatever room was left inside the database's own files is used up first.
+        answers = []
+        while len(answers) < 200 and 503 not in answers:
+            answers.append(
+                client.post("/api/v1/datasets", json={"title": "x" * 200, "domain": "production"}).status_code
+            )
+        answer = client.post(f"/api/v1/agreements/{agreement}/transfers", json={}, headers={"Idempotency-Key": "full"})
+        refused(answer, 503, "unavailable")
+        (home / "filler").unlink()
+        assert (
+            client.post(
+                f"/api/v1/agreements/{agreement}/transfers", json={}, headers={"Idempotency-Key": "full"}
+            ).status_code
+            == 202
+        )
+        assert trade.used(agreement) == 1
+        assert trade.exchange.operations.services.log.size() > recorded
+    finally:
+        trade.exchange.operations.database.dispose()
+        free()
+
+
 def test_a_version_whose_key_is_another_one_is_not_delivered(embedded: Any) -> None:
     agreement = embedded.agreement()
     with embedded.changing(DatasetVersion, embedded.agreement_row(agreement).version_id) as row:
