@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
@@ -40,6 +40,14 @@ from ledger.errors import CanonicalError, LedgerUnavailableError
 from ledger.log import Receipt
 
 _SIGNATURE_DAYS = 7
+
+
+# Every write asks for the answer to its key and keeps one, so these are built once, over the table.
+_answers = IdempotentAnswer.__table__
+_ANSWER_OF = select(_answers.c.arguments_digest, _answers.c.result, _answers.c.statements).where(
+    _answers.c.tenant == bindparam("tenant"), _answers.c.key == bindparam("key")
+)
+_KEEP = _answers.insert()
 
 
 @dataclass(frozen=True)
@@ -120,7 +128,7 @@ class Operations:
                     awaiting = step
                     raise _RollBack
                 if key:
-                    session.add(_answer(chosen, actor, key, digest, result, step))
+                    session.connection().execute(_KEEP, _answer(chosen, actor, key, digest, result, step))
                 if request:
                     self._close_request(session, request)
         except _RollBack:
@@ -202,10 +210,8 @@ class Operations:
         waiting.seed, waiting.arguments = b"", {}
 
     def _stored(self, actor: Actor, key: str, digest: str) -> tuple[dict[str, Any], list[str]] | None:
-        with self.database.reading() as session:
-            found = session.scalar(
-                select(IdempotentAnswer).where(IdempotentAnswer.tenant == _tenant(actor), IdempotentAnswer.key == key)
-            )
+        with self.database.reading_connection() as connection:
+            found = connection.execute(_ANSWER_OF, {"tenant": _tenant(actor), "key": key}).first()
         if found is None:
             return None
         if found.arguments_digest != digest:
@@ -280,16 +286,16 @@ def _tenant(actor: Actor) -> str:
 
 def _answer(
     chosen: Operation, actor: Actor, key: str, digest: str, result: dict[str, Any], step: Step
-) -> IdempotentAnswer:
-    return IdempotentAnswer(
-        tenant=_tenant(actor),
-        key=key,
-        operation=chosen.name,
-        arguments_digest=digest,
-        result={name: value for name, value in result.items() if name not in chosen.secret_fields},
-        statements=step.statements,
-        created_at=step.now,
-    )
+) -> dict[str, Any]:
+    return {
+        "tenant": _tenant(actor),
+        "key": key,
+        "operation": chosen.name,
+        "arguments_digest": digest,
+        "result": {name: value for name, value in result.items() if name not in chosen.secret_fields},
+        "statements": step.statements,
+        "created_at": step.now,
+    }
 
 
 def _unavailable(*, recorded: bool = False) -> UnavailableError:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from exchange.access import Actor, Permission
@@ -20,6 +20,18 @@ from ledger.errors import NotFoundError as NotOnLedgerError
 from ledger.log import Log, Receipt
 
 _SHORTEST_WAIT = 0.5
+
+
+# These run in every step, so they are built once, over the tables and not the mapped classes.
+_counters = AgreementCounter.__table__
+_FIRST = _counters.insert().values(agreement=bindparam("wanted"), value=1)
+_NEXT = (
+    update(_counters)
+    .where(_counters.c.agreement == bindparam("wanted"))
+    .values(value=_counters.c.value + 1)
+    .returning(_counters.c.value)
+)
+_INDEX = StatementIndex.__table__.insert()
 
 
 def timestamp(moment: datetime) -> str:
@@ -58,28 +70,23 @@ def record(
     if not step.missing:
         signature = Signature(signed.public, signed.signature)
         step.services.log.append(step.session.connection(), draft, signature)
-    for subject in dict.fromkeys(
-        [*subjects, *([signer] if signer != EXCHANGE else []), *([agreement] if agreement else [])]
-    ):
-        step.session.add(StatementIndex(statement=statement.id, subject=subject, kind=kind, at=step.now))
+    named = dict.fromkeys([*subjects, *([signer] if signer != EXCHANGE else []), *([agreement] if agreement else [])])
     step.session.flush()
+    if named:
+        entry = {"statement": statement.id, "kind": kind, "at": step.now}
+        step.session.connection().execute(_INDEX, [entry | {"subject": subject} for subject in named])
     step.statements.append(statement.id)
     return statement.id
 
 
 def next_counter(session: Session, agreement: str) -> int:
     """Take the next number of `agreement`; the row stays locked until the transaction ends, so none is skipped or doubled."""
-    taken = session.execute(
-        update(AgreementCounter)
-        .where(AgreementCounter.agreement == agreement)
-        .values(value=AgreementCounter.value + 1)
-        .returning(AgreementCounter.value)
-    ).scalar_one_or_none()
+    connection = session.connection()
+    taken = connection.execute(_NEXT, {"wanted": agreement}).scalar_one_or_none()
     if taken is None:
-        session.add(AgreementCounter(agreement=agreement, value=1))
-        session.flush()
+        connection.execute(_FIRST, {"wanted": agreement})
         return 1
-    return taken
+    return int(taken)
 
 
 def receipts(services: Services, statements: Sequence[str], *, waited: float = 0.0) -> list[Receipt]:

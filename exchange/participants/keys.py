@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import cast
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from contracts.sealing import EncryptionKey
@@ -30,17 +30,20 @@ def tenant_keys(keystore: KeyStore, participant: Participant) -> TenantKeys:
     return keystore.tenant(participant.id, participant.tenant_key)
 
 
+_CURRENT = (
+    select(ParticipantKey)
+    .where(
+        ParticipantKey.participant_id == bindparam("owner"),
+        ParticipantKey.purpose == bindparam("purpose"),
+        ParticipantKey.retired_at.is_(None),
+    )
+    .order_by(ParticipantKey.created_at.desc())
+)
+
+
 def current_key(session: Session, participant_id: str, purpose: str) -> ParticipantKey:
     """Return the participant's key in force for `purpose` (SIGNING or ENCRYPTION). Raises NotFoundError."""
-    key = session.scalar(
-        select(ParticipantKey)
-        .where(
-            ParticipantKey.participant_id == participant_id,
-            ParticipantKey.purpose == purpose,
-            ParticipantKey.retired_at.is_(None),
-        )
-        .order_by(ParticipantKey.created_at.desc())
-    )
+    key = session.scalar(_CURRENT, {"owner": participant_id, "purpose": purpose})
     if key is None:
         raise NotFoundError(("This organisation has no such key.", "该机构没有此类密钥。"))
     return key
@@ -109,20 +112,26 @@ def open_private(keystore: KeyStore, participant: Participant, key: ParticipantK
 
 
 class PartySigner:
-    """The `Signer` of all steps: exchange key, custodial keys, and signatures that self-held keys made elsewhere."""
+    """The `Signer` of one step: exchange key, custodial keys, and signatures that self-held keys made elsewhere."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, ParticipantKey] = {}
 
     def custody(self, step: Step, participant: str) -> Custody:
-        return (
-            "exchange"
-            if participant == EXCHANGE
-            else cast(Custody, current_key(step.session, participant, SIGNING).custody)
-        )
+        return "exchange" if participant == EXCHANGE else cast(Custody, self._key(step, participant).custody)
+
+    def _key(self, step: Step, participant: str) -> ParticipantKey:
+        # Custody and signature of a statement speak of one key, so it is read once, until the step retires it.
+        known = self._known.get(participant)
+        if known is None or known.retired_at is not None:
+            known = self._known[participant] = current_key(step.session, participant, SIGNING)
+        return known
 
     def sign(self, step: Step, participant: str, domain: str, payload: bytes) -> Signed:
         if participant == EXCHANGE:
             key = statement_key(step.services.keystore)
             return Signed(EXCHANGE, key.public, "exchange", key.sign(domain, payload))
-        row = current_key(step.session, participant, SIGNING)
+        row = self._key(step, participant)
         if row.custody == CUSTODIAL:
             owner = step.session.get_one(Participant, participant)
             key = SigningKey.from_seed(open_private(step.services.keystore, owner, row))
