@@ -192,7 +192,9 @@ class S3Store:
 
     def digests(self) -> Iterator[str]:
         with _answering():
-            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._prefix):
+            for page in self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=self._prefix
+            ):
                 for item in page.get("Contents", ()):
                     yield item["Key"].removeprefix(self._prefix).replace("/", "")
 

@@ -40,6 +40,8 @@ from ledger.errors import CanonicalError, LedgerUnavailableError
 from ledger.log import Receipt
 
 _SIGNATURE_DAYS = 7
+_ATTEMPTS = 3
+_DEADLOCK = "40P01"
 
 
 # Every write asks for the answer to its key and keeps one, so these are built once, over the table.
@@ -118,6 +120,32 @@ class Operations:
         provided: dict[str, bytes] | None = None,
         request: str | None = None,
     ) -> tuple[Step, dict[str, Any]]:
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                return self._attempt_once(
+                    chosen, actor, arguments, seed, now, key, digest, provided=provided, request=request
+                )
+            except LedgerUnavailableError as error:
+                raise _unavailable() from error
+            except OperationalError as error:
+                # The victim of a deadlock has changed nothing, and the other side has what it waited for by now.
+                if not left or getattr(error.orig, "sqlstate", None) != _DEADLOCK:
+                    raise _unavailable() from error
+        raise AssertionError("The last attempt answers or raises.")
+
+    def _attempt_once(
+        self,
+        chosen: Operation,
+        actor: Actor,
+        arguments: dict[str, Any],
+        seed: bytes,
+        now: datetime,
+        key: str | None,
+        digest: str,
+        *,
+        provided: dict[str, bytes] | None,
+        request: str | None,
+    ) -> tuple[Step, dict[str, Any]]:
         awaiting: Step | None = None
         try:
             with self.database.writing() as session:
@@ -134,10 +162,6 @@ class Operations:
         except _RollBack:
             assert awaiting is not None  # noqa: S101 - set on the line before the raise
             self._ask_for_signatures(chosen, actor, arguments, awaiting, key, earlier=request)
-        except LedgerUnavailableError as error:
-            raise _unavailable() from error
-        except OperationalError as error:
-            raise _unavailable() from error
         return step, result
 
     def _ask_for_signatures(
@@ -199,7 +223,7 @@ class Operations:
         return self._with_receipts(result, step.statements)
 
     def _close_request(self, session: Session, request_id: str, state: str = "done") -> None:
-        waiting = session.get(SignatureRequest, request_id, with_for_update=True)
+        waiting = session.get(SignatureRequest, request_id, with_for_update={"key_share": True})
         if waiting is None or waiting.state != "awaiting_signature":
             raise ConflictError(
                 ("This step was carried out already.", "该步骤已执行。"),

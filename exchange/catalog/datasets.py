@@ -23,7 +23,7 @@ _PAGE = 50
 def own_dataset(session: Session, actor: Actor, dataset_id: str, *, lock: bool = False) -> Dataset:
     """Return a dataset of the actor's firm. Raises NotFoundError for an unknown or foreign one."""
     query = select(Dataset).where(Dataset.id == dataset_id, Dataset.participant_id == actor.participant)
-    found = session.scalar(query.with_for_update() if lock else query) if actor.participant else None
+    found = session.scalar(query.with_for_update(key_share=True) if lock else query) if actor.participant else None
     if found is None:
         raise NotFoundError()
     return found

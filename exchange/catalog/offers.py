@@ -173,7 +173,7 @@ def withdraw_offer(step: Step, *, offer: str) -> dict[str, Any]:
     """Close an open offer; agreements made under it go on."""
     own = own_offer(step.session, step.actor, offer)
     dataset = own_dataset(step.session, step.actor, own.dataset_id, lock=True)
-    row = step.session.get_one(Offer, own.id, with_for_update=True, populate_existing=True)
+    row = step.session.get_one(Offer, own.id, with_for_update={"key_share": True}, populate_existing=True)
     if row.state != "open":
         raise ConflictError(
             ("Only an open offer can be withdrawn.", "仅可撤回已上架的要约。"),
@@ -209,7 +209,7 @@ def result(offer: Offer) -> dict[str, Any]:
 def _draft(step: Step, offer_id: str) -> Offer:
     own = own_offer(step.session, step.actor, offer_id)
     own_dataset(step.session, step.actor, own.dataset_id, lock=True)
-    row = step.session.get_one(Offer, own.id, with_for_update=True, populate_existing=True)
+    row = step.session.get_one(Offer, own.id, with_for_update={"key_share": True}, populate_existing=True)
     if row.state != "draft":
         raise ConflictError(
             ("A published offer is never changed.", "已发布的要约不可更改。"),

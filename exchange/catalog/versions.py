@@ -120,7 +120,7 @@ def version_ready(
 ) -> dict[str, Any]:
     """Give what was read its rows, once; a job that runs again after a crash changes nothing more."""
     row = get_version(step.session, version)
-    dataset = step.session.get_one(Dataset, row.dataset_id, with_for_update=True)
+    dataset = step.session.get_one(Dataset, row.dataset_id, with_for_update={"key_share": True})
     step.session.refresh(row)
     if row.state != "ingesting":
         return {"version": row.id, "state": row.state}
@@ -151,7 +151,7 @@ def version_ready(
 def version_failed(step: Step, *, version: str, error: dict[str, Any]) -> dict[str, Any]:
     """Close a version that could not be read: the error stays, the uploaded bytes go."""
     row = get_version(step.session, version)
-    step.session.get_one(Dataset, row.dataset_id, with_for_update=True)
+    step.session.get_one(Dataset, row.dataset_id, with_for_update={"key_share": True})
     step.session.refresh(row)
     if row.state == "ingesting":
         row.state, row.error = "failed", error

@@ -248,7 +248,7 @@ def find_of_negotiation(session: Session, negotiation: Negotiation) -> Agreement
 def of_negotiation(session: Session, negotiation: Negotiation) -> AgreementRecord:
     """Return the agreement of a negotiation that is AGREED or further, locked. Raises NotFoundError."""
     found = session.scalar(
-        select(AgreementRecord).where(AgreementRecord.negotiation_id == negotiation.id).with_for_update()
+        select(AgreementRecord).where(AgreementRecord.negotiation_id == negotiation.id).with_for_update(key_share=True)
     )
     if found is None:
         raise NotFoundError()

@@ -37,7 +37,7 @@ def locked(session: Session, participant: str | None, negotiation_id: str) -> Ne
             Negotiation.id == negotiation_id,
             or_(Negotiation.provider_id == participant, Negotiation.consumer_id == participant),
         )
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )
     if found is None or participant is None:

@@ -183,7 +183,7 @@ def terminate(step: Step, *, negotiation: str, reason: str) -> dict[str, Any]:
     reason = text("reason", reason, shortest=2)
     check_move(row, State.TERMINATED, role)
     signed = step.session.scalar(
-        select(AgreementRecord).where(AgreementRecord.negotiation_id == row.id).with_for_update()
+        select(AgreementRecord).where(AgreementRecord.negotiation_id == row.id).with_for_update(key_share=True)
     )
     row.reason = reason
     if signed is not None:
@@ -244,7 +244,7 @@ def locked_agreement(
     if found is None or participant is None:
         raise NotFoundError()
     negotiation = locked(session, participant, found.negotiation_id)
-    session.refresh(found, with_for_update=True)
+    session.refresh(found, with_for_update={"key_share": True})
     return found, negotiation
 
 

@@ -116,7 +116,10 @@ def price(amount_fen: int) -> dict[str, Any]:
                 "A price is a whole number of fen from 0 to ¥10 billion.",
                 "价格须为 0 至 100 亿元之间的整数（单位：分）。",
             ),
-            ("Write an amount in yuan; the API takes it in fen, so that ¥12.50 is 1250.", "请以元为单位填写；API 以分为单位，12.50 元为 1250。"),
+            (
+                "Write an amount in yuan; the API takes it in fen, so that ¥12.50 is 1250.",
+                "请以元为单位填写；API 以分为单位，12.50 元为 1250。",
+            ),
             field="price_fen",
         )
     return {"kind": "one-off" if amount_fen else "free", "amount_fen": amount_fen, "currency": "CNY"}

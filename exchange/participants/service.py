@@ -129,7 +129,7 @@ def _record_joining(step: Step, participant: Participant) -> None:
 @operation("participants.verify", Permission.VERIFY_PARTICIPANT)
 def verify(step: Step, *, participant: str, note: str = "") -> dict[str, Any]:
     """Verify a pending organisation's evidence: it may publish and request from now on."""
-    row = step.session.scalar(select(Participant).where(Participant.id == participant).with_for_update())
+    row = step.session.scalar(select(Participant).where(Participant.id == participant).with_for_update(key_share=True))
     if row is None:
         raise NotFoundError()
     if row.status != "pending" or row.joined_at is None:

@@ -116,7 +116,9 @@ def refund(step: Step, agreement: AgreementRecord, reason: str) -> bool:
 def _settle(step: Step, agreement: AgreementRecord, state: str, reason: str) -> Escrow | None:
     """Take the escrow from held to `state`, or return None where another step settled it; one of them wins."""
     # Every step that settles takes the agreement first, so that two of them never wait for each other in a circle.
-    step.session.execute(select(AgreementRecord.id).where(AgreementRecord.id == agreement.id).with_for_update())
+    step.session.execute(
+        select(AgreementRecord.id).where(AgreementRecord.id == agreement.id).with_for_update(key_share=True)
+    )
     taken = step.session.execute(
         update(Escrow)
         .where(Escrow.agreement_id == agreement.id, Escrow.state == "held")

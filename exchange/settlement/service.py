@@ -257,7 +257,10 @@ def _require_amount(amount_fen: int) -> None:
         limit = yuan(LARGEST_TOP_UP_FEN)
         raise InvalidInputError(
             (f"An amount lies between ¥0.01 and ¥{limit}.", f"金额须介于 0.01 元与 {limit} 元之间。"),
-            ("Write an amount above zero; the API takes it in fen, so that ¥12.50 is 1250.", "请填写大于零的金额；API 以分为单位，12.50 元为 1250。"),
+            (
+                "Write an amount above zero; the API takes it in fen, so that ¥12.50 is 1250.",
+                "请填写大于零的金额；API 以分为单位，12.50 元为 1250。",
+            ),
             field="amount_fen",
         )
 

@@ -101,7 +101,7 @@ def lock_counter(step: Step, agreement: AgreementRecord) -> UsageCounter:
     counter = step.session.scalar(
         select(UsageCounter)
         .where(UsageCounter.agreement_id == agreement.id, UsageCounter.action == ACTION)
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )
     if counter is None:

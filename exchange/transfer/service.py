@@ -335,7 +335,9 @@ def _own_agreement(step: Step, agreement_id: str) -> AgreementRecord:
 
 
 def _lock(step: Step, transfer_id: str) -> TransferProcess:
-    row = step.session.scalar(select(TransferProcess).where(TransferProcess.id == transfer_id).with_for_update())
+    row = step.session.scalar(
+        select(TransferProcess).where(TransferProcess.id == transfer_id).with_for_update(key_share=True)
+    )
     if row is None:
         raise NotFoundError()
     return row
@@ -346,7 +348,7 @@ def _locked_agreement(step: Step, row: TransferProcess) -> AgreementRecord:
     found = step.session.scalar(
         select(AgreementRecord)
         .where(AgreementRecord.id == row.agreement_id)
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )
     if found is None:

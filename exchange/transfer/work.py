@@ -136,7 +136,7 @@ def discard_due(step: Step) -> dict[str, Any]:
         select(TransferProcess)
         .where(TransferProcess.wrapped_key.is_not(None), due)
         .limit(_BATCH)
-        .with_for_update(skip_locked=True)
+        .with_for_update(key_share=True, skip_locked=True)
     ).all()
     for row in rows:
         row.wrapped_key = row.recipient_wrapped_key = None
