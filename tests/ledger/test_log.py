@@ -46,7 +46,7 @@ def test_entries_form_a_chain_without_gaps(log, record):
 
 
 def test_openings_open_the_commitments_and_the_signature_holds(log, record):
-    statement_id = record(log, fields={"price_fen": 1200, "note": "螺栓"})
+    statement_id = record(log, fields={"price_fen": 7_340_129_856_001, "note": "螺栓"})
     log.receipt(statement_id)
     entry = log.entry(log.index_of(statement_id))
     openings = log.openings(statement_id)
@@ -55,7 +55,7 @@ def test_openings_open_the_commitments_and_the_signature_holds(log, record):
         assert isinstance(opening, Opening)
         verify_opening(entry, name, opening)
     verify_signature(entry, openings["signer"].value, openings["signature"].value)
-    for secret in ("1200", "螺栓", "0190a000"):
+    for secret in ("7340129856001", "螺栓", "0190a000"):
         assert secret.encode() not in entry.body
 
 
