@@ -78,10 +78,9 @@ def negotiations(
     limit: int = PAGE,
 ) -> Page:
     """Return the firm's negotiations, last changed first: as `role` provider (incoming) or consumer (outgoing), or both."""
-    query = select(Negotiation).where(_is_side(Negotiation, actor, role))
-    if state:
-        query = query.where(Negotiation.state == state)
-    return _page(session, query, Negotiation, moment=Negotiation.updated_at, cursor=cursor, limit=limit)
+    return _page(
+        session, actor, Negotiation, Negotiation.updated_at, role=role, state=state, cursor=cursor, limit=limit
+    )
 
 
 def agreements(
@@ -94,10 +93,9 @@ def agreements(
     limit: int = PAGE,
 ) -> Page:
     """Return the firm's agreements, newest first, as `role` provider or consumer, or both."""
-    query = select(AgreementRecord).where(_is_side(AgreementRecord, actor, role))
-    if state:
-        query = query.where(AgreementRecord.state == state)
-    return _page(session, query, AgreementRecord, moment=AgreementRecord.created_at, cursor=cursor, limit=limit)
+    return _page(
+        session, actor, AgreementRecord, AgreementRecord.created_at, role=role, state=state, cursor=cursor, limit=limit
+    )
 
 
 def course(negotiation: Negotiation, offered: dict[str, Any] | None = None) -> list[Step]:
@@ -160,7 +158,21 @@ def _is_side(model: type[Negotiation | AgreementRecord], actor: Actor, role: str
     return or_(model.provider_id == actor.participant, model.consumer_id == actor.participant)
 
 
-def _page(session: Session, query: Select[Any], model: Any, *, moment: Any, cursor: str | None, limit: int) -> Page:
+def _page(
+    session: Session,
+    actor: Actor,
+    model: type[Negotiation | AgreementRecord],
+    moment: Any,
+    *,
+    role: str | None,
+    state: str | None,
+    cursor: str | None,
+    limit: int,
+) -> Page:
+    """Return the rows of `model` that the actor's firm is a side of, the latest `moment` first."""
+    query: Select[Any] = select(model).where(_is_side(model, actor, role))
+    if state:
+        query = query.where(model.state == state)
     if cursor:
         at, last = _parse(cursor)
         query = query.where(or_(moment < at, and_(moment == at, model.id < last)))

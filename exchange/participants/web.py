@@ -88,6 +88,10 @@ def register() -> Any:
 @requires(Permission.PARTICIPANT_READ)
 def organisation() -> str:
     """Show the acting firm: its state, keys, people and waiting signatures."""
+    return _organisation_page(PersonForm())
+
+
+def _organisation_page(form: PersonForm) -> str:
     actor = current_actor()
     firm = service.own(reading(), actor)
     waiting = reading().scalars(
@@ -97,7 +101,7 @@ def organisation() -> str:
     )
     return render_template(
         "participants/organisation.html", firm=firm, people=service.people(reading(), actor), waiting=list(waiting),
-        form=PersonForm(),
+        form=form,
     )  # fmt: skip
 
 
@@ -118,15 +122,7 @@ def add_person() -> Any:
             raise
         except ExchangeError as error:
             show_in_form(error, form, "email")
-    actor = current_actor()
-    firm = service.own(reading(), actor)
-    return render_template(
-        "participants/organisation.html",
-        firm=firm,
-        people=service.people(reading(), actor),
-        waiting=[],
-        form=form,
-    ), 422
+    return _organisation_page(form), 422
 
 
 @blueprint.post("/organisation/join")

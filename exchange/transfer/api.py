@@ -85,7 +85,7 @@ def artefact(transfer: str) -> Response:
         row = delivery.transfer_for_grant(reading(), grant.transfer, grant.agreement, grant.consumer)
     else:
         check(Permission.TRANSFER_REQUEST)
-        row = _received(transfer)
+        row = received(transfer)
     return send(row, opened=False)
 
 
@@ -94,7 +94,7 @@ def artefact(transfer: str) -> Response:
 @requires(Permission.TRANSFER_REQUEST)
 def content(transfer: str) -> Response:
     """Give the opened package (zip) to a consumer whose encryption key the exchange keeps."""
-    return send(_received(transfer), opened=True)
+    return send(received(transfer), opened=True)
 
 
 @blueprint.post("/transfers/<transfer>/acknowledgement")
@@ -132,7 +132,8 @@ def terminate(given: dict[str, Any], transfer: str) -> Any:
     return answer(run("transfer.terminate", transfer=transfer, reason=given["reason"]))[0]
 
 
-def _received(transfer: str) -> TransferProcess:
+def received(transfer: str) -> TransferProcess:
+    """Return a transfer that the acting firm receives. Raises NotFoundError for any other."""
     row = service.get(reading(), current_actor(), transfer)
     if row.consumer_id != current_actor().participant:
         raise NotFoundError()

@@ -11,12 +11,12 @@ from sqlalchemy import select
 from exchange import jobs
 from exchange.access import Permission
 from exchange.catalog.models import Dataset
-from exchange.errors import AwaitingSignatureError, ConflictError, NotFoundError
+from exchange.errors import AwaitingSignatureError, ConflictError
 from exchange.negotiation import service as negotiation
 from exchange.participants import keys
 from exchange.participants import service as participants
 from exchange.transfer import service
-from exchange.transfer.api import send
+from exchange.transfer.api import received, send
 from exchange.transfer.forms import AcknowledgementForm
 from exchange.web import current_actor, end_reading, reading, requires, run, services, show_in_form
 
@@ -74,14 +74,14 @@ def _page(transfer: str, form: AcknowledgementForm) -> str:
 @requires(Permission.TRANSFER_REQUEST)
 def download(transfer: str) -> Response:
     """Give the opened package to a consumer with a custodial key."""
-    return send(_received(transfer), opened=True)
+    return send(received(transfer), opened=True)
 
 
 @blueprint.get("/transfers/<transfer>/sealed")
 @requires(Permission.TRANSFER_REQUEST)
 def sealed(transfer: str) -> Response:
     """Give the sealed package."""
-    return send(_received(transfer), opened=False)
+    return send(received(transfer), opened=False)
 
 
 @blueprint.post("/transfers/<transfer>/acknowledgement")
@@ -115,10 +115,3 @@ def steer(transfer: str, act: str) -> Any:
         reason=request.form.get("reason", "").strip() or _("by request on the page"),
     )
     return redirect(url_for("transfer.show", transfer=transfer), code=303)
-
-
-def _received(transfer: str) -> Any:
-    row = service.get(reading(), current_actor(), transfer)
-    if row.consumer_id != current_actor().participant:
-        raise NotFoundError()
-    return row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,6 +92,33 @@ class Exchange:
         if actor is not None:
             client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {self.token(actor)}"
         return client
+
+
+class Visitor:
+    """A browser without JavaScript: opens pages and sends forms with the token of the page that they stand on."""
+
+    def __init__(self, exchange: Exchange, actor: Actor | None = None, language: str = "en") -> None:
+        self.client = exchange.client(actor)
+        self.client.set_cookie("locale", language)
+
+    def get(self, path: str, status: int = 200) -> str:
+        """Open a page, demand its status, and return its HTML."""
+        answer = self.client.get(path)
+        assert answer.status_code == status, (path, answer.status_code)
+        return answer.get_data(as_text=True)
+
+    def send(self, page: str, path: str, status: int = 303, **fields: Any) -> Any:
+        """Send a form that stands on `page` to `path`, demand its status, and return the answer."""
+        token = re.search(r'name="csrf_token" value="([^"]+)"', self.get(page))
+        answer = self.client.post(path, data={"csrf_token": token[1] if token else "", **fields})
+        assert answer.status_code == status, (path, answer.status_code, answer.get_data(as_text=True)[-3000:])
+        return answer
+
+
+@pytest.fixture
+def visitor() -> type[Visitor]:
+    """Opens an exchange's pages as a person: `visitor(exchange, actor)`."""
+    return Visitor
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
