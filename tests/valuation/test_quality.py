@@ -108,8 +108,13 @@ def test_what_is_not_assessed_is_neither_nought_nor_one_and_lowers_the_coverage(
     assert missing.score is None
     assert missing.note_en.startswith("Not assessed")
     assert missing.note_zh.startswith("未评估")
+    assert "Needs counts of attempts" in missing.note_en
     assert (plain.quality, plain.coverage) == (Decimal(1), Decimal("0.60"))
     measured = assessed(path, declared=Declaration(counts={"accessible": (0, 10)}))
+    assert measured.measurement("accessible").note_en == (
+        "Attempts to fetch the data that succeeded, of all attempts counted."
+    )
+    assert measured.measurement("accessible").note_zh == "请求访问数据的成功次数占请求访问总次数的比例。"
     assert measured.coverage == Decimal("0.70")
     assert measured.quality is not None
     assert round(measured.quality, 20) == round(Decimal("0.6") / Decimal("0.7"), 20)
@@ -338,3 +343,12 @@ def test_the_overall_score_lies_between_the_worst_and_the_best_dimension(
         assert quality is not None
         assert min(assessed) - Decimal("1e-25") <= quality <= max(assessed) + Decimal("1e-25")
         assert 0 < coverage <= Decimal("1.000001")
+
+
+@pytest.mark.parametrize("indicator", [item.id for item in catalogue().indicators])
+def test_what_was_assessed_is_not_said_to_be_needed(write: Write, assessed: Assessed, indicator: str) -> None:
+    report = assessed(write({"speed": [1.0, 2.0]}), declared=Declaration(counts={indicator: (9, 10)}))
+    found = report.measurement(indicator)
+    assert found.assessed
+    for words in ("Needs", "Not assessed", "需", "未评估"):
+        assert words not in found.note_en + found.note_zh

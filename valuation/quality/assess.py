@@ -91,6 +91,7 @@ def _measurement(
     numerator = sum(part.numerator for part in parts)
     denominator = sum(part.denominator for part in parts)
     assessed = denominator > 0
+    needs_en, needs_zh = shown.needs or (shown.note_en, shown.note_zh)
     return QualityMeasurement(
         dimension=indicator.dimension,
         indicator=indicator.id,
@@ -98,8 +99,8 @@ def _measurement(
         denominator=denominator,
         direction=indicator.direction,
         assessed=assessed,
-        note_en=shown.note_en if assessed else f"Not assessed. {shown.note_en}",
-        note_zh=shown.note_zh if assessed else f"未评估。{shown.note_zh}",
+        note_en=shown.note_en if assessed else f"Not assessed. {needs_en}",
+        note_zh=shown.note_zh if assessed else f"未评估。{needs_zh}",
         parts=tuple(parts) if assessed else (),
     )
 

@@ -56,11 +56,15 @@ class Subject:
 
 @dataclass(frozen=True)
 class Shown:
-    """The parts of an indicator and how they were counted, in two languages."""
+    """The parts of an indicator and how they are counted, in two languages; what it needs where there is no part.
+
+    `needs` is given where the note alone would not say what is missing.
+    """
 
     parts: tuple[Part, ...]
     note_en: str
     note_zh: str
+    needs: tuple[str, str] | None = None
 
 
 Measure = Callable[[Subject], Shown]
@@ -230,8 +234,9 @@ def sequence(subject: Subject) -> Shown:
     )
 
 
-def _only_rules(en: str, zh: str) -> Measure:
-    return lambda _subject: Shown((), en, zh)
+def _not_in_the_table(counted: tuple[str, str], needs: tuple[str, str]) -> Measure:
+    """An indicator that rules or declared counts alone give: what is counted then, and what is needed for it."""
+    return lambda _subject: Shown((), *counted, needs)
 
 
 def merged(parts: Iterable[Part], *, lower: bool = False) -> tuple[Part, ...]:
@@ -248,24 +253,66 @@ def merged(parts: Iterable[Part], *, lower: bool = False) -> tuple[Part, ...]:
 
 
 MEASURES: Final[Mapping[str, Measure]] = {
-    "data_standards": _only_rules("Needs a check against a named data standard.", "需提供对照数据标准的检查结果。"),
+    "data_standards": _not_in_the_table(
+        (
+            "Elements that follow the named data standard, of those checked.",
+            "所检查的数据元素中符合指定数据标准的比例。",
+        ),
+        ("Needs a check against a named data standard.", "需提供对照数据标准的检查结果。"),
+    ),
     "data_model": data_model,
     "metadata": metadata,
-    "business_rules": _only_rules("Needs business rules.", "需提供业务规则。"),
-    "reference_data": _only_rules("Needs lists of accepted values.", "需提供权威参考值清单。"),
-    "security_rules": _only_rules("Needs a check against security rules.", "需提供对照安全规范的检查结果。"),
+    "business_rules": _not_in_the_table(
+        ("Records that follow the business rules, of those checked.", "所检查的记录中符合业务规则的比例。"),
+        ("Needs business rules.", "需提供业务规则。"),
+    ),
+    "reference_data": _not_in_the_table(
+        (
+            "Values that stand in their list of accepted values, of those checked.",
+            "所检查的取值中属于权威参考值清单的比例。",
+        ),
+        ("Needs lists of accepted values.", "需提供权威参考值清单。"),
+    ),
+    "security_rules": _not_in_the_table(
+        ("Elements that follow the security rules, of those checked.", "所检查的数据元素中符合安全规范的比例。"),
+        ("Needs a check against security rules.", "需提供对照安全规范的检查结果。"),
+    ),
     "element_completeness": element_completeness,
     "record_completeness": record_completeness,
-    "content_correctness": _only_rules("Needs a sample of true values.", "需提供真实值样本。"),
-    "format_compliance": _only_rules("Needs declared formats.", "需声明数据格式。"),
+    "content_correctness": _not_in_the_table(
+        (
+            "Values that agree with the sample of true values, of those compared.",
+            "所比对的取值中与真实值样本一致的比例。",
+        ),
+        ("Needs a sample of true values.", "需提供真实值样本。"),
+    ),
+    "format_compliance": _not_in_the_table(
+        ("Values in their declared format, of those checked.", "所检查的取值中符合声明格式的比例。"),
+        ("Needs declared formats.", "需声明数据格式。"),
+    ),
     "duplication_rate": duplication_rate,
     "uniqueness": uniqueness,
     "dirty_data_rate": dirty_data_rate,
-    "same_data": _only_rules("Needs a second copy of the data.", "需提供同一数据的另一副本。"),
-    "related_data": _only_rules("Needs rules between columns.", "需提供列间关联规则。"),
+    "same_data": _not_in_the_table(
+        ("Elements that are the same in the copy, of those compared.", "所比对的数据元素中与另一副本一致的比例。"),
+        ("Needs a second copy of the data.", "需提供同一数据的另一副本。"),
+    ),
+    "related_data": _not_in_the_table(
+        ("Records that keep the rules between columns, of those checked.", "所检查的记录中满足列间关联规则的比例。"),
+        ("Needs rules between columns.", "需提供列间关联规则。"),
+    ),
     "period_correctness": period_correctness,
     "point_timeliness": point_timeliness,
     "sequence": sequence,
-    "accessible": _only_rules("Needs counts of attempts to fetch the data.", "需提供访问尝试的统计。"),
-    "usable": _only_rules("Needs counts of uses that succeeded.", "需提供成功使用的统计。"),
+    "accessible": _not_in_the_table(
+        (
+            "Attempts to fetch the data that succeeded, of all attempts counted.",
+            "请求访问数据的成功次数占请求访问总次数的比例。",
+        ),
+        ("Needs counts of attempts to fetch the data.", "需提供访问尝试的统计。"),
+    ),
+    "usable": _not_in_the_table(
+        ("Uses of the data that succeeded, of all uses counted.", "使用数据的成功次数占使用总次数的比例。"),
+        ("Needs counts of uses that succeeded.", "需提供成功使用的统计。"),
+    ),
 }

@@ -148,8 +148,8 @@ def _check_same_kind(name: str, files: Sequence[tuple[str, Profiles]]) -> list[R
     numbers_only = families <= {"int64", "float64"}
     if any(profile.free for _, profile, _ in decided) or not (numbers_only or families <= set(DATE_TYPES)):
         free = other.free or first.free
-        seen = f" (“{free.example}”, row {free.row})" if free else ""
-        seen_zh = f"（第 {free.row} 行“{free.example}”）" if free else ""
+        seen = f" (row {free.row})" if free else ""
+        seen_zh = f"（第 {free.row} 行）" if free else ""
         first_name, other_name = first_kind.spelling, other_kind.spelling
         raise ReadingError(
             "different-types",

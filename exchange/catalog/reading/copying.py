@@ -86,17 +86,17 @@ def _recast(
             try:
                 textual = pa.types.is_string(column.type)
                 column = parse_cells(column, kind) if textual else pc.cast(column, kind.arrow)
-            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-                detail = shorten(str(error), 120)
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+                # The cause quotes the value, and what is logged of an error must not.
                 raise ReadingError(
                     "not-of-type",
                     field=f"{file}: {field.name}",
                     reason=(
-                        f"A value after row {row} cannot be read as {kind.spelling}: {detail}",
-                        f"第 {row} 行之后的某个值无法按 {kind.spelling} 读取：{detail}",
+                        f"A value after row {row} cannot be read as {kind.spelling}.",
+                        f"第 {row} 行之后的某个值无法按 {kind.spelling} 读取。",
                     ),
                     mend=("Choose another type for this column.", "请为该列选择其他类型。"),
-                ) from error
+                ) from None
         arrays.append(column)
     return pa.record_batch(arrays, schema=schema)
 

@@ -90,9 +90,8 @@ class CsvSource:
             ReadingWarning(
                 "no-header",
                 self.file,
-                f"{self.file}: the first line (“{shorten(self._delimiter.join(first))}”) holds values, so the columns "
-                "are named column_1 and so on.",
-                f"{self.file}：首行（“{shorten(self._delimiter.join(first))}”）是数据而非表头，各列命名为 column_1 等。",
+                f"{self.file}: the first line holds values, so the columns are named column_1 and so on.",
+                f"{self.file}：首行是数据而非表头，各列命名为 column_1 等。",
             )
         )
         return numbered_names(self.width)
@@ -136,10 +135,10 @@ class CsvSource:
                     yield fresh
         except pa.ArrowInvalid as error:
             if ragged:
-                raise self._ragged(ragged[0]) from error
+                raise self._ragged(ragged[0]) from None
             if "straddling" in str(error):
                 raise _RowBeyondBlockError from error
-            raise self._unreadable(error) from error
+            raise self._unreadable() from None
         finally:
             stream.close()
 
@@ -194,8 +193,8 @@ class CsvSource:
                     "open-quote",
                     field=f"{self.file}: row {row}, {name}",
                     reason=(
-                        f"The quotation mark before “{shorten(cell, 24)}” is never closed.",
-                        f"“{shorten(cell, 24)}”之前的引号没有闭合。",
+                        "The quotation mark at the start of this cell is never closed.",
+                        "该单元格开头的引号没有闭合。",
                     ),
                     mend=("Close it, or write it twice where it is data.", "请闭合引号；若引号本身是数据，请写两次。"),
                 )
@@ -207,7 +206,8 @@ class CsvSource:
             listed = ", ".join(str(line) for line, _ in lines)
             widths = ", ".join(str(width) for width in dict.fromkeys(width for _, width in lines))
         else:
-            listed, widths = f"(“{shorten(row.text)}”)", str(row.actual_columns)
+            # pyarrow counts its rows from 1 below the blank lines, without what is inside of quotation marks.
+            listed, widths = str(row.number), str(row.actual_columns)
         return ReadingError(
             "ragged-rows",
             field=f"{self.file}: line {listed.partition(',')[0]}",
@@ -253,11 +253,12 @@ class CsvSource:
             ),
         )
 
-    def _unreadable(self, error: pa.ArrowInvalid) -> ReadingError:
+    def _unreadable(self) -> ReadingError:
         return ReadingError(
             "unreadable",
             field=self.file,
-            reason=(f"The rows cannot be cut: {shorten(str(error), 160)}", f"无法切分行：{shorten(str(error), 160)}"),
+            # What pyarrow says quotes the row, which may hold anything.
+            reason=("The rows cannot be cut into cells.", "无法将行切分为单元格。"),
             mend=("Export the file again.", "请重新导出该文件。"),
         )
 

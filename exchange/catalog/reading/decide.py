@@ -141,9 +141,9 @@ def _typed_remarks(profile: Profile, kind: ColumnType) -> list[ReadingWarning]:
     missing, special = profile.forms.get(MISSING), profile.forms.get(SPECIAL)
     if missing:
         english = (
-            f"has {_cells(missing.count)} with a missing-value mark such as “{missing.example}”, read as no value."
+            f"has {_cells(missing.count)} with a missing-value mark (first in row {missing.row}), read as no value."
         )
-        chinese = f"有 {missing.count} 个缺失值标记（如“{missing.example}”），已按空值读取。"
+        chinese = f"有 {missing.count} 个缺失值标记（首个在第 {missing.row} 行），已按空值读取。"
         found.append(_remark(profile, "missing-marks", missing.count, english, chinese))
     if special:
         english = f"has {_cells(special.count)} with NaN or infinity (first in row {special.row}), kept as they are."
@@ -154,13 +154,13 @@ def _typed_remarks(profile: Profile, kind: ColumnType) -> list[ReadingWarning]:
         form = next((form for form in (*candidates, COMMA_AMBIGUOUS) if form in profile.forms), None)
         if form:
             seen = profile.forms[form]
-            english = f"is written with {form.label[0]}: “{seen.example}” in row {seen.row}; it is read as {kind.name}."
-            chinese = f"使用{form.label[1]}：第 {seen.row} 行“{seen.example}”；已按 {kind.name} 读取。"
+            english = f"is written with {form.label[0]} (first in row {seen.row}); it is read as {kind.name}."
+            chinese = f"使用{form.label[1]}（首个在第 {seen.row} 行）；已按 {kind.name} 读取。"
             found.append(_remark(profile, kind.notation, seen.count, english, chinese))
     padded = profile.forms.get(PADDED)
     if padded:
-        english = f"has {_cells(padded.count)} padded with zeros such as “{padded.example}” (row {padded.row}), read as numbers."
-        chinese = f"有 {padded.count} 个以零填充的数字，如第 {padded.row} 行“{padded.example}”，已按数值读取。"
+        english = f"has {_cells(padded.count)} padded with zeros (first in row {padded.row}), read as numbers."
+        chinese = f"有 {padded.count} 个以零填充的数字（首个在第 {padded.row} 行），已按数值读取。"
         found.append(_remark(profile, "padded-numbers", padded.count, english, chinese))
     if kind.name == "timestamp_utc":
         english, chinese = "carries offsets; the instants are kept in UTC.", "带有时区偏移，时刻以 UTC 保存。"
@@ -174,15 +174,15 @@ def _text_remarks(profile: Profile) -> list[ReadingWarning]:
     if profile.formulas:
         seen = profile.formulas
         english = (
-            f"has {_cells(seen.count)} that could be taken for formulas (first in row {seen.row}: “{seen.example}”), "
+            f"has {_cells(seen.count)} that could be taken for formulas (first in row {seen.row}), "
             "kept as data, character for character."
         )
-        chinese = f"有 {seen.count} 个单元格形似公式（首个在第 {seen.row} 行：“{seen.example}”），已作为数据逐字保留。"
+        chinese = f"有 {seen.count} 个单元格形似公式（首个在第 {seen.row} 行），已作为数据逐字保留。"
         found.append(_remark(profile, "formula-like", seen.count, english, chinese))
     if profile.line_breaks:
         seen = profile.line_breaks
-        english = f"has {_cells(seen.count)} of several lines (first in row {seen.row}: “{seen.example}”)."
-        chinese = f"有 {seen.count} 个含换行的单元格（首个在第 {seen.row} 行：“{seen.example}”）。"
+        english = f"has {_cells(seen.count)} of several lines (first in row {seen.row})."
+        chinese = f"有 {seen.count} 个含换行的单元格（首个在第 {seen.row} 行）。"
         found.append(_remark(profile, "line-breaks", seen.count, english, chinese))
     dates = [form for form in profile.forms if form.family == "date"]
     numbers = [form for form in profile.forms if form.family not in ("date", "missing")]
@@ -201,14 +201,14 @@ def _date_remarks(profile: Profile, forms: list[Form]) -> list[ReadingWarning]:
     """Return the remark on dates that stayed text: of mixed forms, or of an order that nothing decides."""
     orders = sorted(possible_orders(forms))
     if len(orders) == 2 and len({form.parts for form in forms}) == 1:
-        example = profile.forms[forms[0]].example
+        row = profile.forms[forms[0]].row
         first, second = orders
         english = (
-            f"holds dates such as “{example}” that can be {first} or {second}, and no row decides; it stays text. "
+            f"holds dates, the first in row {row}, that can be {first} or {second}, and no row decides; it stays text. "
             f"Name the order in the column's type, for example date[{first}]."
         )
         chinese = (
-            f"的日期（如“{example}”）既可为 {first} 也可为 {second}，没有任何一行能够确定，故保留为文本。"
+            f"的日期（首个在第 {row} 行）既可为 {first} 也可为 {second}，没有任何一行能够确定，故保留为文本。"
             f"请在列类型中写明次序，例如 date[{first}]。"
         )
         return [_remark(profile, "ambiguous-dates", profile.values(), english, chinese)]
@@ -222,8 +222,8 @@ def _declared_remarks(profile: Profile, numbers: list[Form]) -> list[ReadingWarn
     if not numbers or any(form.family not in ("integer", "decimal") for form in numbers):
         return []
     seen = profile.forms[numbers[0]]
-    english = f"holds numbers that the file stores as text, such as “{seen.example}” (row {seen.row}); it stays text."
-    chinese = f"的数字在文件中存为文本，如第 {seen.row} 行“{seen.example}”；保留为文本。"
+    english = f"holds numbers that the file stores as text (first in row {seen.row}); it stays text."
+    chinese = f"的数字在文件中存为文本（首个在第 {seen.row} 行）；保留为文本。"
     return [_remark(profile, "numbers-as-text", profile.values(), english, chinese)]
 
 
@@ -239,19 +239,17 @@ def _number_remarks(profile: Profile, forms: list[Form]) -> list[ReadingWarning]
     ):
         seen = profile.forms.get(form)
         if seen:
-            english = (
-                f"holds {form.label[0]} such as “{seen.example}” (row {seen.row}); it stays text, exactly as written."
-            )
-            chinese = f"含{form.label[1]}，如第 {seen.row} 行“{seen.example}”；为保持原样，按文本读取。"
+            english = f"holds {form.label[0]} (first in row {seen.row}); it stays text, exactly as written."
+            chinese = f"含{form.label[1]}（首个在第 {seen.row} 行）；为保持原样，按文本读取。"
             return [_remark(profile, code, seen.count, english, chinese)]
     if set(forms) <= {INTEGER, SIGNED, COMMA_AMBIGUOUS} and COMMA_AMBIGUOUS in forms:
         seen = profile.forms[COMMA_AMBIGUOUS]
         english = (
-            f"holds values such as “{seen.example}” whose comma can be a decimal comma or a thousands separator; "
+            f"holds values, the first in row {seen.row}, whose comma can be a decimal comma or a thousands separator; "
             "it stays text. Choose float64[decimal-comma] or int64[thousands] as the column's type."
         )
         chinese = (
-            f"的值（如“{seen.example}”）中的逗号既可为小数点也可为千位分隔符，故保留为文本。"
+            f"的值（首个在第 {seen.row} 行）中的逗号既可为小数点也可为千位分隔符，故保留为文本。"
             "请选择列类型 float64[decimal-comma] 或 int64[thousands]。"
         )
         return [_remark(profile, "ambiguous-comma", seen.count, english, chinese)]
@@ -264,12 +262,8 @@ def _mixed(profile: Profile, code: str, forms: list[Form], what: tuple[str, str]
     """Return the remark that names each of the forms with its first row."""
     listed = sorted(forms, key=lambda form: -profile.forms[form].count)[:4]
     both = [(form, profile.forms[form]) for form in listed]
-    english = "; ".join(
-        f"{form.label[0]} (“{seen.example}”, row {seen.row}, {_cells(seen.count)})" for form, seen in both
-    )
-    chinese = "；".join(
-        f"{form.label[1]}（“{seen.example}”，第 {seen.row} 行，共 {seen.count} 格）" for form, seen in both
-    )
+    english = "; ".join(f"{form.label[0]} (row {seen.row}, {_cells(seen.count)})" for form, seen in both)
+    chinese = "；".join(f"{form.label[1]}（第 {seen.row} 行，共 {seen.count} 格）" for form, seen in both)
     count = sum(seen.count for _, seen in both[1:])
     return _remark(
         profile, code, count, f"holds {what[0]} and stays text: {english}.", f"含{what[1]}，保留为文本：{chinese}。"
@@ -286,9 +280,6 @@ def _stray_remarks(profile: Profile, forms: list[Form]) -> list[ReadingWarning]:
     if len(dates) > 1 and not possible_orders(dates):
         return [_mixed(profile, "mixed-dates", dates, ("dates of mixed forms", "多种写法的日期"))]
     label = max(forms, key=lambda form: profile.forms[form].count).label
-    english = (
-        f"would be read as {label[0]} but for {_cells(free.count)}, the first in row {free.row}: “{free.example}”; "
-        "it stays text."
-    )
-    chinese = f"除 {free.count} 个单元格外均为{label[1]}，首个例外在第 {free.row} 行：“{free.example}”；保留为文本。"
+    english = f"would be read as {label[0]} but for {_cells(free.count)}, the first in row {free.row}; it stays text."
+    chinese = f"除 {free.count} 个单元格外均为{label[1]}，首个例外在第 {free.row} 行；保留为文本。"
     return [_remark(profile, "stray-text", free.count, english, chinese)]

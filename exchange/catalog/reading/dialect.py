@@ -110,8 +110,8 @@ def check_single_column(sample: Sample, delimiter: str, file: str) -> None:
             field=file,
             reason=(
                 f"Cut at every {used[0]} the table has one column, but its first line contains the delimiter "
-                f"{found[0]}: “{shorten(rows[0][0])}”.",
-                f"按{used[1]}切分只有一列，但首行含分隔符{found[1]}：“{shorten(rows[0][0])}”。",
+                f"{found[0]}.",
+                f"按{used[1]}切分只有一列，但首行含分隔符{found[1]}。",
             ),
             mend=(
                 "Write header and rows with one delimiter: comma, semicolon, tab or vertical bar; put a name that "

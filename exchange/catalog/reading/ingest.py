@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from exchange.catalog.reading.agreement import Columns, Profiles, agree_on_names, agree_on_types
 from exchange.catalog.reading.copying import copy_parquet, guess_columns
-from exchange.catalog.reading.errors import ReadingError, shorten
+from exchange.catalog.reading.errors import ReadingError
 from exchange.catalog.reading.formats import open_source
 from exchange.catalog.reading.model import Detected, Hints, Limits, ParquetFileInfo, Progress, Table
 from exchange.catalog.reading.parquet import ParquetSource
@@ -158,8 +158,9 @@ def _typed(source: Source, columns: Columns, schema: pa.Schema, report: Report) 
             cells = batch.column(name)
             try:
                 arrays.append(parse_cells(cells, kind))
-            except pa.ArrowInvalid as error:
-                raise _unreadable_as(kind, cells, source.file, name, row) from error
+            except pa.ArrowInvalid:
+                # The cause quotes the value, and what is logged of an error must not.
+                raise _unreadable_as(kind, cells, source.file, name, row) from None
         yield pa.record_batch(arrays, schema=schema)
         row += batch.num_rows
 
@@ -167,11 +168,10 @@ def _typed(source: Source, columns: Columns, schema: pa.Schema, report: Report) 
 def _unreadable_as(kind: ColumnType, cells: pa.StringArray, file: str, name: str, row: int) -> ReadingError:
     """Return the error for a cell that is no value of the type chosen for its column."""
     place = first_unreadable(cells, kind) or 0
-    value = shorten(str(cells[place].as_py()))
     return ReadingError(
         "not-of-type",
         field=f"{file}: row {row + place}, {name}",
-        reason=(f"“{value}” cannot be read as {kind.spelling}.", f"“{value}”无法按 {kind.spelling} 读取。"),
+        reason=(f"This cell cannot be read as {kind.spelling}.", f"该单元格无法按 {kind.spelling} 读取。"),
         mend=("Choose another type for this column, or mend the cell.", "请为该列选择其他类型，或修正该单元格。"),
     )
 

@@ -36,11 +36,13 @@ _SAMPLE = 64
 
 @dataclass
 class Seen:
-    """How many cells, and the first of them: its row as the publisher counts rows (the header is row 1)."""
+    """How many cells, and the row of the first of them as the publisher counts rows (the header is row 1).
+
+    No value: a remark is kept and shown, and what stands in a cell can be somebody's name.
+    """
 
     count: int
     row: int
-    example: str
 
 
 @dataclass
@@ -98,7 +100,7 @@ class Profile:
             return
         if index is None:
             index = int(np.flatnonzero(as_mask(pc.is_valid(cells)))[0])
-        self.forms[form] = Seen(count, first_row + index, shorten(cells[index].as_py()))
+        self.forms[form] = Seen(count, first_row + index)
 
     def _match(self, cells: pa.StringArray, first_row: int) -> None:
         """Sort the cells into their forms; the first value of no form makes the column free text."""
@@ -119,7 +121,7 @@ class Profile:
             remaining &= ~hits
         else:
             return
-        self.free = Seen(1, first_row + index, shorten(values[index].as_py()))
+        self.free = Seen(1, first_row + index)
         remaining[index] = False
         self._begin_text(values, remaining, first_row)
         self._count_hazards(cells, first_row)
@@ -161,24 +163,22 @@ class Profile:
         hits = as_mask(pc.match_substring_regex(cells, _LOOKS_LIKE_FORMULA))
         if hits.any():
             hits &= ~as_mask(pc.match_substring_regex(cells, _SIGNED_FIGURES))
-        self.formulas = _sum(self.formulas, _first_hit(hits, cells, first_row))
-        self.line_breaks = _sum(
-            self.line_breaks, _first_hit(as_mask(pc.match_substring(cells, "\n")), cells, first_row)
-        )
+        self.formulas = _sum(self.formulas, _first_hit(hits, first_row))
+        self.line_breaks = _sum(self.line_breaks, _first_hit(as_mask(pc.match_substring(cells, "\n")), first_row))
 
 
-def _first_hit(hits: Mask, cells: pa.StringArray, first_row: int) -> Seen | None:
+def _first_hit(hits: Mask, first_row: int) -> Seen | None:
     if not hits.any():
         return None
     place = int(hits.argmax())
-    return Seen(int(hits.sum()), first_row + place, shorten(cells[place].as_py()))
+    return Seen(int(hits.sum()), first_row + place)
 
 
 def _sum(first: Seen | None, second: Seen | None) -> Seen | None:
-    """Return both counts as one, keeping the first example."""
+    """Return both counts as one, keeping the row of the first."""
     if first is None or second is None:
         return first or second
-    return Seen(first.count + second.count, first.row, first.example)
+    return Seen(first.count + second.count, first.row)
 
 
 def merge(profiles: Iterable[Profile]) -> Profile:

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from exchange.catalog.reading.archive import Walk, open_archive
 from exchange.catalog.reading.dialect import has_header
-from exchange.catalog.reading.errors import ReadingWarning, shorten
+from exchange.catalog.reading.errors import ReadingWarning
 from exchange.catalog.reading.model import Hints, Limits
 from exchange.catalog.reading.names import clean_names, numbered_names
 from exchange.catalog.reading.refusals import header_only
@@ -121,12 +121,11 @@ class XlsxSource:
         while width >= _TITLE_WIDTH and len(head[skipped][1]) == 1:
             skipped += 1
         if skipped:
-            title = shorten(next(iter(head[0][1].values())))
             self._say(
                 "title-skipped",
                 skipped,
-                f"{skipped} lines above the table are left out (“{title}”)",
-                f"表格上方的 {skipped} 行已略去（“{title}”）",
+                f"{skipped} lines above the table, from row {head[0][0]} on, are left out",
+                f"表格上方自第 {head[0][0]} 行起的 {skipped} 行已略去",
             )
         return head[skipped:]
 
