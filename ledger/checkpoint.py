@@ -44,7 +44,7 @@ def verify(signed: str, trusted_vkey: str) -> Checkpoint:
     Raises SignatureError when it is malformed, not signed by this key, or of another origin.
     """
     verifier = Verifier.from_vkey(trusted_vkey)
-    found = _parse_body(note.verify(signed, verifier))
+    found = parse_body(note.verify(signed, verifier))
     if found.origin != verifier.name:
         raise SignatureError(f"the checkpoint is of the log {found.origin!r}, not {verifier.name!r}")
     return found
@@ -55,7 +55,7 @@ def unsafe_parse(signed: str) -> Checkpoint:
     text, separator, _ = signed.rpartition("\n\n")
     if not separator:
         raise SignatureError("the checkpoint has no signature")
-    return _parse_body(text + "\n")
+    return parse_body(text + "\n")
 
 
 def format_extension(old: int, path: Sequence[bytes], signed: str) -> str:
@@ -84,7 +84,10 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 20 and str(int(text)) == text and int(text) < 2**63
 
 
-def _parse_body(text: str) -> Checkpoint:
+def parse_body(text: str) -> Checkpoint:
+    """Return what the text of a checkpoint says; nothing is verified. Raises SignatureError when it is malformed."""
+    if not text.endswith("\n"):
+        raise SignatureError("the text of a checkpoint ends in a newline")
     lines = text[:-1].split("\n")
     if len(lines) < 3 or not all(lines):
         raise SignatureError("a checkpoint has an origin, a size and a root, each on a line")

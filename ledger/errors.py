@@ -4,6 +4,7 @@ LedgerError
 ├── CanonicalError            a value or bytes outside RFC 8785 as this ledger admits it
 ├── SignatureError            a key or a signature that does not verify
 ├── AdmissionError            a statement that the log refuses
+├── PolicyError               a trust policy that is malformed
 ├── ProofError                a proof that is malformed, impossible to build, or does not verify
 ├── BundleError               a bundle that cannot be written, or a file that is no bundle at all
 ├── VerificationError         one or more named problems in what was checked
@@ -28,6 +29,10 @@ class SignatureError(LedgerError):
 
 class AdmissionError(LedgerError):
     """The log refuses a statement: malformed, unsigned, too large, or already recorded."""
+
+
+class PolicyError(LedgerError):
+    """A trust policy is malformed or contradicts itself."""
 
 
 class ProofError(LedgerError):
