@@ -13,6 +13,7 @@ from typing import Any
 from flask import Flask, current_app, request, url_for
 from flask_babel import get_locale
 from sqlalchemy.exc import OperationalError
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from exchange import extensions, formatting, http_errors, logs, web
 from exchange.audit import service as audit
@@ -96,6 +97,7 @@ def create_app(settings: Settings, operations: Operations | None = None) -> Flas
         OPENAPI_VERSION="3.0.3",
         OPENAPI_URL_PREFIX=None,
     )
+    app.json = extensions.JSON(app)
     app.extensions["exchange"] = operations
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     extensions.bootstrap.init_app(app)
@@ -108,6 +110,9 @@ def create_app(settings: Settings, operations: Operations | None = None) -> Flas
     _register_steps(app)
     http_errors.init_app(app)
     _register_page_tools(app)
+    if settings.trusted_proxies:
+        # The nearest proxy says how the visitor came; of the addresses each proxy has appended one.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies, x_proto=1)  # type: ignore[method-assign]
     return app
 
 

@@ -77,7 +77,9 @@ def create(given: dict[str, Any]) -> Any:
 def mine(given: dict[str, Any]) -> dict[str, Any]:
     """List the acting firm's datasets, newest first."""
     rows, following = own_datasets(reading(), current_actor(), cursor=given["cursor"])
-    return {"items": [views.dataset_view(reading(), current_actor(), row) for row in rows], "next": following}
+    session, actor = reading(), current_actor()
+    items = [views.dataset_view(session, actor, row, listing.offers_of(session, actor, row)) for row in rows]
+    return {"items": items, "next": following}
 
 
 @blueprint.get("/datasets/<dataset>")
@@ -85,7 +87,7 @@ def mine(given: dict[str, Any]) -> dict[str, Any]:
 @requires(Permission.PUBLIC)
 def show(dataset: str) -> dict[str, Any]:
     """Show a dataset: one's own, or one with an offer that the caller may see."""
-    return views.dataset_view(reading(), reader(), listing.visible_dataset(reading(), reader(), dataset))
+    return views.dataset_view(reading(), reader(), *listing.look(reading(), reader(), dataset))
 
 
 @blueprint.patch("/datasets/<dataset>")
@@ -95,6 +97,14 @@ def show(dataset: str) -> dict[str, Any]:
 def describe(given: dict[str, Any], dataset: str) -> Any:
     """Change what is said about a dataset."""
     return answer(run("catalog.describe_dataset", dataset=dataset, **given))
+
+
+@blueprint.delete("/datasets/<dataset>")
+@blueprint.response(200, schemas.ChangedDatasetSchema)
+@requires(Permission.DATASET_WRITE)
+def remove_draft(dataset: str) -> Any:
+    """Remove a draft without content."""
+    return answer(run("catalog.remove_draft", dataset=dataset))
 
 
 @blueprint.put("/datasets/<dataset>/content")
@@ -185,10 +195,10 @@ def abandon(dataset: str) -> Any:
 @requires(Permission.PUBLIC)
 def versions(dataset: str) -> dict[str, Any]:
     """List a dataset's versions: all to its firm, the offered ones to others."""
-    row = listing.visible_dataset(reading(), reader(), dataset)
+    row, offers = listing.look(reading(), reader(), dataset)
     if row.participant_id == reader().participant:
         return {"items": [views.version_view(item, own=True) for item in row.versions], "next": None}
-    offered = {offer.version_id: offer.version for offer in listing.offers_of(reading(), reader(), row)}
+    offered = {offer.version_id: offer.version for offer in offers}
     shown = sorted(offered.values(), key=lambda item: item.number)
     return {"items": [views.version_view(item, own=False) for item in shown], "next": None}
 
@@ -247,13 +257,9 @@ def offers(dataset: str) -> dict[str, Any]:
     """List a dataset's offers: all to its firm, the open ones that they may see to others."""
     from exchange.catalog.offers import own_offers
 
-    row = listing.visible_dataset(reading(), reader(), dataset)
+    row, seen = listing.look(reading(), reader(), dataset)
     own = row.participant_id == reader().participant
-    rows = (
-        own_offers(reading(), own_dataset(reading(), reader(), dataset))
-        if own
-        else listing.offers_of(reading(), reader(), row)
-    )
+    rows = own_offers(reading(), own_dataset(reading(), reader(), dataset)) if own else seen
     return {"items": [views.offer_view(offer, own=own) for offer in rows], "next": None}
 
 

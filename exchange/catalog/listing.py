@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy import BindParameter, ColumnElement, Select, and_, bindparam, or_, select
 from sqlalchemy.orm import Session, contains_eager, joinedload
 
 from exchange.access import Actor
@@ -41,25 +42,41 @@ class Page:
 
 def open_to(actor: Actor) -> ColumnElement[bool]:
     """Return the condition under which an offer (joined with dataset and participant) is visible to `actor`."""
+    return _open_to(actor.participant, verified=actor.status == "verified")
+
+
+def _open_to(viewer: str | BindParameter[str] | None, *, verified: bool) -> ColumnElement[bool]:
     seen = [Offer.visibility == "public"]
-    if actor.participant:
-        seen.append(Offer.participant_id == actor.participant)
-        if actor.status == "verified":
+    if viewer is not None:
+        seen.append(Offer.participant_id == viewer)
+        if verified:
             seen.append(and_(Offer.visibility == "authorised", ~Offer.named.any()))
-            seen.append(and_(Offer.visibility == "authorised", Offer.named.any(participant_id=actor.participant)))
+            seen.append(and_(Offer.visibility == "authorised", Offer.named.any(participant_id=viewer)))
     listed = and_(Offer.state == "open", Dataset.state == "offered", Participant.status == "verified")
     return and_(listed, or_(*seen))
 
 
 def visible_offers(actor: Actor) -> Select[Any]:
     """Return the query of all open offers that `actor` may see."""
+    return _offers_where(open_to(actor))
+
+
+def _offers_where(condition: ColumnElement[bool]) -> Select[Any]:
     return (
         select(Offer)
         .join(Dataset, Offer.dataset_id == Dataset.id)
         .join(Participant, Offer.participant_id == Participant.id)
-        .where(open_to(actor))
+        .where(condition)
         .options(contains_eager(Offer.dataset), joinedload(Offer.version))
     )
+
+
+@lru_cache(maxsize=4)
+def _offers_of_dataset(member: bool, verified: bool) -> Select[Any]:
+    """Return the query of one dataset's visible offers; every look at a dataset asks it, so it is built once a kind of viewer."""
+    viewer: BindParameter[str] | None = bindparam("viewer") if member else None
+    query = _offers_where(_open_to(viewer, verified=verified)).where(Offer.dataset_id == bindparam("dataset"))
+    return query.order_by(Offer.published_at.desc(), Offer.id)
 
 
 def visible_offer(session: Session, actor: Actor, offer_id: str) -> Offer:
@@ -74,12 +91,18 @@ def visible_offer(session: Session, actor: Actor, offer_id: str) -> Offer:
 
 def visible_dataset(session: Session, actor: Actor, dataset_id: str) -> Dataset:
     """Return the firm's own dataset, or one with an open offer that the actor may see. Raises NotFoundError otherwise."""
+    return look(session, actor, dataset_id)[0]
+
+
+def look(session: Session, actor: Actor, dataset_id: str) -> tuple[Dataset, list[Offer]]:
+    """Return what `visible_dataset` gives together with its offers that the actor may see, newest first."""
     found = session.get(Dataset, dataset_id)
     if found is None:
         raise NotFoundError()
-    if actor.participant != found.participant_id and not offers_of(session, actor, found):
+    offers = offers_of(session, actor, found)
+    if actor.participant != found.participant_id and not offers:
         raise NotFoundError()
-    return found
+    return found, offers
 
 
 def visible_version(session: Session, actor: Actor, version_id: str) -> DatasetVersion:
@@ -87,18 +110,16 @@ def visible_version(session: Session, actor: Actor, version_id: str) -> DatasetV
     found = session.get(DatasetVersion, version_id)
     if found is None:
         raise NotFoundError()
-    dataset = visible_dataset(session, actor, found.dataset_id)
-    if actor.participant != dataset.participant_id:
-        offered = {offer.version_id for offer in offers_of(session, actor, dataset)}
-        if version_id not in offered:
-            raise NotFoundError()
+    dataset, offers = look(session, actor, found.dataset_id)
+    if actor.participant != dataset.participant_id and version_id not in {offer.version_id for offer in offers}:
+        raise NotFoundError()
     return found
 
 
 def offers_of(session: Session, actor: Actor, dataset: Dataset) -> list[Offer]:
     """Return the open offers of a dataset that the actor may see, newest first."""
-    query = visible_offers(actor).where(Offer.dataset_id == dataset.id).order_by(Offer.published_at.desc(), Offer.id)
-    return list(session.scalars(query))
+    query = _offers_of_dataset(actor.participant is not None, actor.status == "verified")
+    return list(session.scalars(query, {"dataset": dataset.id, "viewer": actor.participant}))
 
 
 def check_filters(filters: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:

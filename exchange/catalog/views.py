@@ -6,6 +6,7 @@ example, no extreme, no remark of the reader.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -17,7 +18,6 @@ from exchange import jobs
 from exchange.access import Actor
 from exchange.audit.models import StatementIndex
 from exchange.catalog.datasets import current_version, open_offers
-from exchange.catalog.listing import offers_of
 from exchange.catalog.models import Dataset, DatasetVersion, Offer
 from exchange.catalog.rights import check_may_be_offered
 from exchange.errors import ConflictError
@@ -27,10 +27,11 @@ from exchange.participants import service as participants
 _LISTING_KINDS = ("dataset.", "offer.", "quality.", "valuation.")
 
 
-def dataset_view(session: Session, actor: Actor, dataset: Dataset) -> dict[str, Any]:
-    """Return a visible dataset as plain data, with more for its own firm."""
+def dataset_view(session: Session, actor: Actor, dataset: Dataset, offers: Sequence[Offer]) -> dict[str, Any]:
+    """Return a visible dataset and its offers that the actor sees as plain data, with more for its own firm."""
     own = actor.participant == dataset.participant_id
-    version = current_version(session, dataset) if own else shown_version(session, actor, dataset)
+    newest = offers[0].version if offers else None
+    version = current_version(session, dataset) if own else newest
     view: dict[str, Any] = {
         "id": dataset.id, "title": dataset.title, "description": dataset.description, "keywords": dataset.keywords,
         "domain": dataset.domain, "coverage": dataset.coverage, "update_frequency": dataset.update_frequency,
@@ -38,19 +39,13 @@ def dataset_view(session: Session, actor: Actor, dataset: Dataset) -> dict[str, 
         "category": dataset.category, "provider": dataset.participant_id,
         "provider_name": participants.names(session, {dataset.participant_id}).get(dataset.participant_id, ""),
         "rights": rights_view(dataset, own=own), "version": version_view(version, own=own) if version else None,
-        "offers": [offer_view(offer, own=own) for offer in offers_of(session, actor, dataset)],
+        "offers": [offer_view(offer, own=own) for offer in offers],
         "created_at": dataset.created_at, "updated_at": dataset.updated_at,
     }  # fmt: skip
     if own:
         view["missing"] = missing(session, dataset)
         view["versions"] = [version_view(item, own=True) for item in dataset.versions]
     return view
-
-
-def shown_version(session: Session, actor: Actor, dataset: Dataset) -> DatasetVersion | None:
-    """Return the version of the newest offer that the actor sees."""
-    offers = offers_of(session, actor, dataset)
-    return offers[0].version if offers else None
 
 
 def rights_view(dataset: Dataset, *, own: bool) -> dict[str, Any] | None:
