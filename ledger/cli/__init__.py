@@ -1,0 +1,36 @@
+"""The auditor's tool: `python -m ledger`. It works offline and needs nothing of the exchange.
+
+Exit codes: 0 verified or done, 1 verification failed, 2 unusable input. Each command is a module with a
+function `add`, which gives its arguments to the parser.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from ledger.cli import consistency, fsck, verify
+from ledger.cli.output import UNUSABLE
+from ledger.errors import LedgerError
+
+_COMMANDS = (verify, consistency, fsck)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except (LedgerError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return UNUSABLE
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m ledger", description=(__doc__ or "").partition("\n\n")[0])
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in _COMMANDS:
+        added = command.add(commands)
+        added.add_argument("--key", metavar="VKEY", help="the log's key, obtained from a source you trust")
+        added.add_argument("--json", action="store_true", help="print the report as JSON")
+    return parser

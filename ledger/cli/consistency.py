@@ -1,0 +1,65 @@
+"""`consistency`: verify that one checkpoint extends another."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ledger import checkpoint, proof, verify
+from ledger.cli.output import FAILED, VERIFIED, tell
+from ledger.cli.sources import load_checkpoint, open_database
+from ledger.errors import LedgerError, ProofError, SignatureError
+from ledger.note import Verifier
+
+
+def add(commands: Any) -> argparse.ArgumentParser:
+    """Add the command; return its parser."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "consistency",
+        help="verify that one checkpoint extends another",
+        description="OLD and NEW are checkpoints, tlog-proofs or bundles. NEW can carry the proof, as the log"
+        " gives it out; otherwise name it with --proof, or a copy of the log's database with --database.",
+    )
+    parser.add_argument("old", type=Path, metavar="OLD")
+    parser.add_argument("new", type=Path, metavar="NEW")
+    parser.add_argument("--proof", type=Path, help="a file with the proof, one base64 hash per line")
+    parser.add_argument("--database", help="the URL of a copy of the log's database, to build the proof from")
+    parser.set_defaults(run=_run)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    old_note, _, old_key = load_checkpoint(options.old)
+    new_note, carried, new_key = load_checkpoint(options.new)
+    key = options.key or new_key or old_key
+    if key is None:
+        raise LedgerError("name the log's key with --key")
+    key = Verifier.from_vkey(key).to_vkey()
+    try:
+        old, new = checkpoint.verify(old_note, key), checkpoint.verify(new_note, key)
+        if old.size > new.size:
+            raise ProofError(f"OLD has size {old.size}, NEW only {new.size}")
+        path = [] if old.size == new.size else _proof(options, carried, old.size, new.size)
+        verify.consistency(old.size, new.size, path, old.root, new.root)
+    except (ProofError, SignatureError) as error:
+        return tell(options, {"ok": False, "problem": str(error)}, f"NOT CONSISTENT: {error}.", FAILED)
+    report = {"ok": True, "origin": new.origin, "old": str(old.size), "new": str(new.size), "pinned": bool(options.key)}
+    text = f"CONSISTENT: {new.origin} at size {new.size} extends size {old.size}; nothing before was changed."
+    if not options.key:
+        text += f"\nThe key came from a bundle; compare it with one from a source you trust:\n  {key}"
+    return tell(options, report, text, VERIFIED)
+
+
+def _proof(options: argparse.Namespace, carried: tuple[int, list[bytes]] | None, old: int, new: int) -> list[bytes]:
+    if options.proof is not None:
+        text = options.proof.read_text("ascii", "replace").strip("\n")
+        return checkpoint.parse_extension(f"old {old}\n{text}\n\n")[1]
+    if options.database is not None:
+        return proof.consistency(old, new, open_database(options.database).hashes)
+    if carried is None:
+        raise LedgerError(
+            f"there is no proof from size {old} to {new}: ask the log for NEW together with its proof from"
+            f" {old}, or name --proof or --database"
+        )
+    if carried[0] != old:
+        raise LedgerError(f"NEW carries a proof from size {carried[0]}, but OLD has size {old}")
+    return carried[1]

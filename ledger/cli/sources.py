@@ -1,0 +1,65 @@
+"""Opening what a command is pointed at: checkpoints in files, and the database of a log."""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from ledger import checkpoint
+from ledger.bundle import read_checkpoint
+from ledger.errors import LedgerError
+from ledger.receipt import HEADER, parse_proof
+
+_MAX_TEXT = 1 << 20
+
+
+def load_checkpoint(path: Path) -> tuple[str, tuple[int, list[bytes]] | None, str | None]:
+    """Return the signed checkpoint in a file, a consistency proof if it carries one, a key if it does."""
+    if zipfile.is_zipfile(path):
+        note, key = read_checkpoint(path)
+        return note, None, key
+    with path.open("rb") as file:
+        note = file.read(_MAX_TEXT).decode("utf-8", "replace")
+    carried = None
+    if note.startswith("old "):
+        old, path_hashes, note = checkpoint.parse_extension(note)
+        carried = (old, path_hashes)
+    elif note.startswith(HEADER):
+        note = parse_proof(note).checkpoint
+    checkpoint.unsafe_parse(note)
+    return note, carried, None
+
+
+def open_database(url: str) -> Any:
+    """Return a storage that only reads the database of a URL. Raises LedgerError when there is none."""
+    import sqlalchemy as sa
+
+    from ledger.storage.sql import SqlStorage
+
+    scheme, _, rest = url.partition("://")
+    try:
+        if scheme == "sqlite":
+            return SqlStorage(_read_only_sqlite(Path(rest.removeprefix("/"))))
+        if scheme == "postgresql":
+            url = f"postgresql+psycopg://{rest}"
+        return SqlStorage(sa.create_engine(url, poolclass=sa.NullPool))
+    except (sa.exc.SQLAlchemyError, ImportError, ValueError) as error:
+        raise LedgerError(f"{scheme}://… cannot be opened: {type(error).__name__}") from error
+
+
+def _read_only_sqlite(path: Path) -> Any:
+    """Return an engine that cannot change the file: evidence is looked at, not touched."""
+    import sqlalchemy as sa
+
+    if not path.is_file():
+        raise LedgerError(f"{path} does not exist")
+    try:
+        import pysqlite3.dbapi2 as driver
+    except ImportError:
+        import sqlite3 as driver
+    address = f"file:{quote(str(path.absolute()))}?mode=ro"
+
+    def connect() -> Any:
+        return driver.connect(address, uri=True, check_same_thread=False)
+
+    return sa.create_engine("sqlite://", module=driver, creator=connect, poolclass=sa.NullPool)
