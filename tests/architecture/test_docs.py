@@ -21,7 +21,7 @@ from exchange import config, errors, http_errors
 from exchange.access import ROLE_PERMISSIONS
 from exchange.cli import main as exchange_tool
 from exchange.config import Settings
-from ledger import __main__ as ledger_tool
+from ledger import cli as ledger_tool
 from valuation import __main__ as valuation_tool
 
 _RECORDERS = {"record", "_record", "_steer"}
