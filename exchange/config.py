@@ -6,6 +6,7 @@ Unknown names and unsafe values stop the start with a sentence that says how to 
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import os
 import tomllib
@@ -15,7 +16,8 @@ from pathlib import Path
 from typing import Any, get_type_hints
 from urllib.parse import urlsplit
 
-from exchange.errors import SettingsError
+from exchange.config_rules import RULES
+from exchange.errors import Bilingual, SettingsError
 
 _PREFIX = "EXCHANGE_"
 # These variables steer tests and start-up and are no settings of the program.
@@ -32,7 +34,7 @@ _NOT_SETTINGS = {
     "TEST_S3_ACCESS_KEY",
     "TEST_S3_SECRET_KEY",
 }
-_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
+_TRUTH = {**dict.fromkeys(("1", "true", "yes", "on"), True), **dict.fromkeys(("0", "false", "no", "off"), False)}
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Settings:
     key_store: Path = Path()
     public_url: str = "http://127.0.0.1:8000"
     allow_insecure_http: bool = False
+    trusted_proxies: int = 0
     exchange_name: str = "Industrial Data Exchange"
     ledger_origin: str = "exchange.local/log"
     default_locale: str = "en"
@@ -91,62 +94,90 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
     environ = os.environ if environ is None else environ
     given = {key.removeprefix(_PREFIX).lower(): value for key, value in environ.items() if key.startswith(_PREFIX)}
     given = {key: value for key, value in given.items() if key.upper() not in _NOT_SETTINGS}
-    home = Path(overrides.get("home") or given.get("home") or Settings.home)
+    home = Path(str(overrides.get("home") or given.get("home") or Settings.home))
+    types, known = get_type_hints(Settings), {item.name: item for item in fields(Settings)}
     values: dict[str, Any] = _from_file(home, environ) | given | overrides
-    types = get_type_hints(Settings)
-    known = {field.name for field in fields(Settings)}
-    for name in values:
+    # An empty path is none, so that its default holds; an empty text is a value.
+    values = {name: value for name, value in values.items() if value != "" or types.get(name) is not Path}
+    for name, value in values.items():
         if name not in known:
-            raise SettingsError(
-                (f"There is no setting named {name!r}.", f"没有名为 {name!r} 的设置。"),
-                (
-                    "Remove it, or see docs/configuration.md for the names.",
-                    "请删除，或参阅 docs/configuration.md。",
-                ),
-                field=name,
-            )
-    settings = Settings(**{name: _convert(name, value, types[name]) for name, value in values.items()})
-    return _validate(_complete(settings))
+            raise _unknown(name, list(known))
+        values[name] = _convert(name, value, types[name], secret=not known[name].repr)
+        if refusal := RULES[name](values[name]):
+            raise SettingsError(refusal.reason, refusal.mend, field=name)
+    return _agreeing(_complete(Settings(**values)))
+
+
+def _unknown(name: str, known: list[str]) -> SettingsError:
+    close = difflib.get_close_matches(name, known, 1)
+    meant = (f"Did you mean {close[0]}? ", f"您是否想用 {close[0]}？") if close else ("", "")
+    return SettingsError(
+        (f"There is no setting named {name!r}.", f"没有名为 {name!r} 的设置。"),
+        (f"{meant[0]}Remove it, or see docs/configuration.md for the names.", f"{meant[1]}请删除，或参阅 docs/configuration.md。"),
+        field=name,
+    )  # fmt: skip
 
 
 def _from_file(home: Path, environ: Mapping[str, str]) -> dict[str, Any]:
     named = environ.get(_PREFIX + "CONFIG")
     path = Path(named) if named else home / "exchange.toml"
-    if not path.exists():
-        if named:
-            raise SettingsError(f"The settings file {path} does not exist.", "Create it or unset EXCHANGE_CONFIG.")
-        return {}
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not valid TOML: {error}.", "Mend the line it names.") from error
-
-
-def _convert(name: str, value: Any, wanted: type) -> Any:
-    try:
-        if wanted is bool:
-            if isinstance(value, bool):
-                return value
-            lowered = str(value).strip().lower()
-            if lowered not in _TRUE | _FALSE:
-                raise ValueError(lowered)
-            return lowered in _TRUE
-        if isinstance(value, bool):
-            raise ValueError(str(value))
-        return wanted(value)
-    except (TypeError, ValueError) as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if not named:
+            return {}
         raise SettingsError(
-            (
-                f"{value!r} is not a value of type {wanted.__name__}.",
-                f"{value!r} 不是 {wanted.__name__} 类型的值。",
-            ),
-            (f"Give {name} such a value.", f"请为 {name} 提供正确的值。"),
+            (f"The settings file {path} does not exist.", f"设置文件 {path} 不存在。"),
+            ("Create it or unset EXCHANGE_CONFIG.", "请创建该文件，或取消 EXCHANGE_CONFIG。"),
+        ) from error
+    except OSError as error:
+        raise SettingsError(
+            (f"The settings file {path} cannot be read: {error.strerror}.", f"无法读取设置文件 {path}：{error.strerror}。"),
+            ("Make it a file that the exchange's user can read.", "请确保其为运行用户可读取的文件。"),
+        ) from error  # fmt: skip
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        place = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise SettingsError(
+            (f"{path} is not valid TOML: {place}.", f"{path} 不是有效的 TOML：{place}。"),
+            ("Mend the line it names; texts stand in quotes.", "请修正所指的行；文本须加引号。"),
+        ) from error
+
+
+# What a setting of each type looks like, for whoever wrote another one.
+_KINDS: dict[type, tuple[Bilingual, str]] = {
+    bool: (("true or false", "true 或 false"), "true"),
+    int: (("a whole number", "整数"), "2"),
+    float: (("a number", "数字"), "2.5"),
+    str: (("text in quotes", "带引号的文本"), '"text"'),
+    Path: (("a path in quotes", "带引号的路径"), '"/srv/exchange"'),
+}
+
+
+def _convert(name: str, value: Any, wanted: type, *, secret: bool) -> Any:
+    """Return `value` in the setting's own type; a variable gives text, a file what TOML says. Nothing is rounded."""
+    try:
+        if isinstance(value, wanted) and not (wanted is int and isinstance(value, bool)):
+            return value
+        if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        if not isinstance(value, str) or not value.strip() or wanted is str:
+            raise ValueError(name)
+        if wanted is bool:
+            return _TRUTH[value.strip().lower()]
+        return wanted(value)
+    except (KeyError, ValueError, OverflowError) as error:
+        kind, example = _KINDS[wanted]
+        shown = "What is given" if secret else repr(value)
+        raise SettingsError(
+            (f"{shown} is not {kind[0]}.", f"{'所填内容' if secret else repr(value)} 不是{kind[1]}。"),
+            (f"Write it as {name} = {example}.", f"请写成 {name} = {example}。"),
             field=name,
         ) from error
 
 
 def _complete(settings: Settings) -> Settings:
-    home = settings.home.resolve()
+    """Derive what is empty from the home folder; relative paths are those of the folder the program was started in."""
+    home = settings.home.absolute()
     return replace(
         settings,
         home=home,
@@ -157,70 +188,28 @@ def _complete(settings: Settings) -> Settings:
     )
 
 
-def _validate(settings: Settings) -> Settings:
-    def refuse(field: str, reason: str, mend: str) -> None:
-        raise SettingsError(reason, mend, field=field)
-
+def _agreeing(settings: Settings) -> Settings:
+    """Return the settings, or refuse those that are sound by themselves and unsafe together."""
     url = urlsplit(settings.public_url)
-    if url.scheme not in {"http", "https"} or not url.hostname:
-        refuse(
-            "public_url",
-            f"{settings.public_url!r} is not an http or https address.",
-            "Give the address users type.",
-        )
     if url.scheme == "http" and not _is_loopback(url.hostname or "") and not settings.allow_insecure_http:
-        refuse(
-            "public_url",
-            "Plain http to another machine shows passwords and tokens to the network.",
-            "Use an https address behind a TLS proxy, or set allow_insecure_http = true for a closed test network.",
+        raise SettingsError(
+            (
+                "Plain http to another machine shows passwords and tokens to the network.",
+                "以明文 http 访问其他机器会在网络上泄露密码和令牌。",
+            ),
+            (
+                "Use an https address behind a TLS proxy, or set allow_insecure_http = true for a closed test network.",
+                "请在 TLS 代理之后使用 https 地址；封闭的测试网络可设置 allow_insecure_http = true。",
+            ),
+            field="public_url",
         )
-    scheme = settings.database_url.split(":", 1)[0]
-    if scheme not in {"sqlite", "postgresql", "postgresql+psycopg"}:
-        refuse(
-            "database_url",
-            f"The database dialect {scheme!r} is not supported.",
-            "Use sqlite:/// or postgresql://.",
-        )
-    if ":memory:" in settings.database_url or settings.database_url == "sqlite://":
-        refuse("database_url", "A database in memory would lose what was acknowledged.", "Name a file.")
-    if settings.object_store.startswith("s3://") and not (settings.s3_access_key and settings.s3_secret_key):
-        refuse("s3_access_key", "The S3 store needs credentials.", "Set s3_access_key and s3_secret_key.")
-    if settings.default_locale not in {"en", "zh"}:
-        refuse(
-            "default_locale",
-            f"{settings.default_locale!r} is not a language of this program.",
-            "Use en or zh.",
-        )
-    if settings.jobs not in {"in-process", "external", "immediate"}:
-        refuse("jobs", f"{settings.jobs!r} is not a way to run jobs.", "Use in-process, external or immediate.")
-    for name in (
-        "workers",
-        "threads",
-        "job_threads",
-        "session_idle_minutes",
-        "session_absolute_hours",
-        "access_token_minutes",
-        "max_upload_bytes",
-        "max_columns",
-        "login_attempts_per_minute",
-        "receipt_timeout_seconds",
-        "artefact_days",
-        "acceptance_window_days",
-    ):
-        if getattr(settings, name) <= 0:
-            refuse(name, f"{name} must be more than zero.", "Give a positive number or remove the line.")
-    if settings.access_token_minutes > 15:
-        refuse(
-            "access_token_minutes",
-            "A long-lived access token outlives a suspension.",
-            "Use 15 minutes or less.",
-        )
-    if "\n" in settings.ledger_origin or " " in settings.ledger_origin or not settings.ledger_origin:
-        refuse(
-            "ledger_origin",
-            "The log's origin is one line without spaces.",
-            "Use a name such as example.org/log.",
-        )
+    for name in ("s3_access_key", "s3_secret_key"):
+        if settings.object_store.startswith("s3://") and not getattr(settings, name):
+            raise SettingsError(
+                ("The S3 store needs credentials.", "S3 存储需要凭证。"),
+                ("Set s3_access_key and s3_secret_key.", "请设置 s3_access_key 和 s3_secret_key。"),
+                field=name,
+            )
     return settings
 
 

@@ -9,12 +9,12 @@ from typing import Any
 from flask_smorest import Blueprint
 from sqlalchemy import select
 
-from exchange import extensions
 from exchange.access import Permission
 from exchange.audit.models import SignatureRequest
 from exchange.errors import InvalidInputError, NotFoundError
 from exchange.participants import passwords, schemas, service, tokens
-from exchange.web import answer, current_actor, end_reading, operations, reading, requires, run, services
+from exchange.participants.authentication import sign_in, throttled
+from exchange.web import answer, current_actor, end_reading, operations, reading, requires, run
 
 blueprint = Blueprint("participants_api", __name__, description="Join: organisations, people, tokens, signatures.")
 
@@ -35,11 +35,11 @@ def me() -> dict[str, Any]:
 @blueprint.post("/login")
 @blueprint.arguments(schemas.LoginSchema)
 @blueprint.response(201, schemas.TokenSchema)
-@extensions.limiter.limit(lambda: f"{services().settings.login_attempts_per_minute} per minute")
+@throttled
 @requires(Permission.PUBLIC)
 def login(given: dict[str, Any]) -> Any:
     """Exchange e-mail address and password for an API token."""
-    user = tokens.authenticate(reading(), given["email"], given["password"])
+    user = sign_in(given["email"], given["password"])
     actor = tokens.actor_of_user(reading(), user.id)
     end_reading()
     return operations().run(actor, "participants.create_token", name=given["name"], days=given["days"]).result
@@ -48,7 +48,7 @@ def login(given: dict[str, Any]) -> Any:
 @blueprint.post("/participants")
 @blueprint.arguments(schemas.RegistrationSchema)
 @blueprint.response(201, schemas.ParticipantSchema)
-@extensions.limiter.limit(lambda: f"{services().settings.login_attempts_per_minute} per minute")
+@throttled
 @requires(Permission.PUBLIC)
 def register(given: dict[str, Any]) -> Any:
     """Register an organisation with its owner; it stays pending until an operator verifies its evidence."""

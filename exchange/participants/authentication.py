@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from flask import Flask, Response, g, request
+from limits import RateLimitItemPerMinute
+from werkzeug.exceptions import TooManyRequests
 
 from exchange import extensions
 from exchange.access import STRANGER, Permission
 from exchange.config import Settings
 from exchange.errors import AuthenticationError
 from exchange.participants import tokens
-from exchange.web import connection, database, services
+from exchange.participants.models import User
+from exchange.web import connection, database, reading, services
 
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
 # Whatever is read into memory as a whole; only the bytes of a dataset may be longer.
@@ -52,6 +58,32 @@ def load_actor() -> None:
     _admit_uploads()
     if request.method not in _SAFE_METHODS and (g.actor.session or not request.path.startswith("/api/")):
         extensions.csrf.protect()
+
+
+def throttled(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Limit how often one address may post to a view that strangers may call (setting login_attempts_per_minute)."""
+    return extensions.limiter.limit(lambda: f"{_attempts()} per minute", methods=["POST"])(view)
+
+
+def sign_in(email: str, password: str) -> User:
+    """Return the person with these credentials; failures are counted for each account, from wherever they come.
+
+    Raises AuthenticationError, or TooManyRequests before the password is looked at. An account that does not exist is
+    counted like any other, and a success costs nothing, so an owner's programs do not lock the owner out.
+    """
+    failures = RateLimitItemPerMinute(_attempts())
+    account = "account/" + hashlib.sha256(email.strip().lower().encode(errors="replace")).hexdigest()
+    if not extensions.limiter.limiter.test(failures, account):
+        raise TooManyRequests()
+    try:
+        return tokens.authenticate(reading(), email, password)
+    except AuthenticationError:
+        extensions.limiter.limiter.hit(failures, account)
+        raise
+
+
+def _attempts() -> int:
+    return services().settings.login_attempts_per_minute
 
 
 def _admit_uploads() -> None:

@@ -9,12 +9,11 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 from werkzeug.wrappers import Response
 
-from exchange import extensions
 from exchange.access import Permission
 from exchange.audit.models import SignatureRequest
 from exchange.errors import AwaitingSignatureError, ExchangeError
 from exchange.participants import passwords, service, tokens
-from exchange.participants.authentication import cookie_name, set_session_cookie
+from exchange.participants.authentication import cookie_name, set_session_cookie, sign_in, throttled
 from exchange.participants.forms import LoginForm, PersonForm, RegistrationForm, TokenForm, VerificationForm
 from exchange.participants.models import LoginSession, Participant
 from exchange.web import current_actor, database, reading, requires, run, services, show_in_form
@@ -22,19 +21,15 @@ from exchange.web import current_actor, database, reading, requires, run, servic
 blueprint = Blueprint("participants", __name__)
 
 
-def _rate() -> str:
-    return f"{services().settings.login_attempts_per_minute} per minute"
-
-
 @blueprint.route("/login", methods=["GET", "POST"])
-@extensions.limiter.limit(_rate, methods=["POST"])
+@throttled
 @requires(Permission.PUBLIC)
 def login() -> Any:
     """Sign in and go on to where the visitor wanted to be."""
     form = LoginForm()
     if form.validate_on_submit():
         try:
-            user = tokens.authenticate(reading(), form.email.data, form.password.data)
+            user = sign_in(form.email.data, form.password.data)
         except ExchangeError as error:
             show_in_form(error, form, "password")
         else:
@@ -65,7 +60,7 @@ def logout() -> Response:
 
 
 @blueprint.route("/register", methods=["GET", "POST"])
-@extensions.limiter.limit(_rate, methods=["POST"])
+@throttled
 @requires(Permission.PUBLIC)
 def register() -> Any:
     """Register an organisation with its owner."""

@@ -135,7 +135,8 @@ def make_exchange(tmp_path: Path) -> Iterator[Callable[..., Exchange]]:
     made: list[Exchange] = []
 
     def make(**overrides: Any) -> Exchange:
-        settings = load({}, home=tmp_path / "home", jobs="immediate", login_attempts_per_minute=1000, **overrides)
+        given = {"home": tmp_path / "home", "jobs": "immediate", "login_attempts_per_minute": 1000, **overrides}
+        settings = load({}, **given)
         initialise(settings)
         operations = make_operations(settings)
         app = create_app(settings, operations)
