@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from exchange.audit.service import count_statements
 from exchange.config import Settings
 from exchange.database import Database, alembic_config, sqlite_module
 from exchange.errors import ExchangeError
@@ -96,7 +97,15 @@ def _ledger(settings: Settings) -> str:
     database = Database(settings.database_url)
     try:
         log = open_log(settings, KeyStore.open(settings.key_store), database)
-        return f"{log.size()} entries, last checkpoint fits the tree"
+        with database.reading() as session:
+            size, found = log.size(), count_statements(session)
+        # The log's first entry is its own and stands in no index.
+        if found < size - 1:
+            raise ExchangeError(
+                f"{size - 1 - found} of {size} entries cannot be found by what they are about.",
+                "Restore the database from a backup: rows of statement_index are missing.",
+            )
+        return f"{size} entries, all in the index; last checkpoint fits the tree"
     finally:
         database.dispose()
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from exchange.access import Permission
 from exchange.audit.models import StatementIndex
-from exchange.audit.service import record
+from exchange.audit.service import internal, record, subjects_of
 from exchange.steps import Services, Step, operation
 from ledger.bundle import write_bundle
 
@@ -46,9 +46,12 @@ def of_agreement(
     )
 
 
-def of_participant(session: Session, participant: str) -> list[str]:
-    """Return the ids of all statements that speak of a participant."""
-    return _select(session, StatementIndex.subject == participant)
+def of_participant(session: Session, participant: str, *, all_of_it: bool = False) -> list[str]:
+    """Return the ids of all statements that speak of a participant and are open to it; `all_of_it`: for the exchange's
+    own people, with what the exchange noted of it and who looked at what is its own.
+    """
+    names = (participant, internal(participant)) if all_of_it else (participant,)
+    return _select(session, StatementIndex.subject.in_(names))
 
 
 def of_dataset(session: Session, dataset: str, owner: str) -> list[str]:
@@ -61,7 +64,7 @@ def of_dataset(session: Session, dataset: str, owner: str) -> list[str]:
 
 
 def of_period(session: Session, start: datetime, end: datetime) -> list[str]:
-    """Return the ids of all statements made from `start` (included) to `end` (excluded)."""
+    """Return the ids of all statements made from `start` (included) to `end` (excluded), whoever they speak of."""
     return _select(session, (StatementIndex.at >= start) & (StatementIndex.at < end))
 
 
@@ -94,12 +97,14 @@ def write(
 @operation("audit.read", Permission.AUDIT_READ)
 def read_across(step: Step, *, statement: str) -> dict[str, Any]:
     """Record that somebody of the exchange opened what belongs to participants; promise 10 makes every such read an entry."""
-    record(step, "audit.read", {"reader": step.actor.user, "statement": statement})
+    read = {"reader": step.actor.user, "statement": statement}
+    record(step, "audit.read", read, concerns=subjects_of(step.session, statement))
     return {"statement": statement}
 
 
 @operation("audit.export", Permission.AUDIT_READ)
-def export_across(step: Step, *, subject: str, statements: int) -> dict[str, Any]:
-    """Record that somebody of the exchange took an evidence bundle of participants' entries."""
-    record(step, "audit.exported", {"reader": step.actor.user, "subject": subject, "statements": statements})
+def export_across(step: Step, *, subject: str, statements: int, concerns: list[str]) -> dict[str, Any]:
+    """Record that somebody of the exchange took an evidence bundle of participants' entries; `concerns`: whose."""
+    taken = {"reader": step.actor.user, "subject": subject, "statements": statements}
+    record(step, "audit.exported", taken, concerns=concerns)
     return {"subject": subject}

@@ -21,12 +21,17 @@ class AgreementCounter(Base):
 
 
 class StatementIndex(Base):
-    """Which statement speaks of whom and what, so that parties and auditors find theirs; never published."""
+    """Which statement speaks of whom and what, so that parties and auditors find theirs; never published.
+
+    Every statement has a row: what is the exchange's own stands under the subject `exchange`, and what it says of
+    somebody without being open to them under `exchange/` and their id.
+    """
 
     __tablename__ = "statement_index"
     __table_args__ = (
         Index("ix_statement_index_subject", "subject", "statement"),
         Index("ix_statement_index_kind", "kind"),
+        Index("ix_statement_index_at", "at"),
     )
 
     statement: Mapped[str] = mapped_column(String(64), primary_key=True)

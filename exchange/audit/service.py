@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from exchange.access import Actor, Permission
@@ -47,12 +47,14 @@ def record(
     signer: str = EXCHANGE,
     agreement: str | None = None,
     subjects: Sequence[str] = (),
+    concerns: Sequence[str] = (),
 ) -> str:
     """Write one statement of `kind` and return its id; it counts once the step's transaction commits.
 
     `fields` are plain JSON values; each becomes a salted commitment on the public entry, and its opening stays beside the log.
     `signer` is a participant's id or EXCHANGE. `agreement` is the agreement's random ledger id: the statement then carries
-    that agreement's running counter. `subjects` are the ids (participants, dataset, agreement) under which it can be found.
+    that agreement's running counter. `subjects` are the ids (participants, dataset, agreement) under which it can be found
+    and to whose participants it is open; under `concerns` the exchange's own people find it, and it is open to them alone.
     """
     counter = next_counter(step.session, agreement) if agreement else None
     statement = Statement(
@@ -71,12 +73,23 @@ def record(
         signature = Signature(signed.public, signed.signature)
         step.services.log.append(step.session.connection(), draft, signature)
     named = dict.fromkeys([*subjects, *([signer] if signer != EXCHANGE else []), *([agreement] if agreement else [])])
+    named |= dict.fromkeys(internal(subject) for subject in concerns)
     step.session.flush()
-    if named:
-        entry = {"statement": statement.id, "kind": kind, "at": step.now}
-        step.session.connection().execute(_INDEX, [entry | {"subject": subject} for subject in named])
+    entry = {"statement": statement.id, "kind": kind, "at": step.now}
+    step.session.connection().execute(_INDEX, [entry | {"subject": subject} for subject in named or (EXCHANGE,)])
     step.statements.append(statement.id)
     return statement.id
+
+
+def internal(subject: str) -> str:
+    """Return the name under which the exchange's own people find what concerns `subject` and is not open to it."""
+    return f"{EXCHANGE}/{subject}"
+
+
+def subjects_of(session: Session, statement: str) -> list[str]:
+    """Return the ids that a statement speaks of, open to them or not."""
+    rows = session.scalars(select(StatementIndex.subject).where(StatementIndex.statement == statement))
+    return sorted({row.removeprefix(internal("")) for row in rows} - {EXCHANGE})
 
 
 def next_counter(session: Session, agreement: str) -> int:
@@ -108,6 +121,11 @@ def statements_of(session: Session, subject: str) -> list[str]:
         .order_by(StatementIndex.at, StatementIndex.statement)
     )
     return list(rows)
+
+
+def count_statements(session: Session) -> int:
+    """Return how many statements can be found by what they are about."""
+    return session.scalar(select(func.count(StatementIndex.statement.distinct()))) or 0
 
 
 def may_open(session: Session, actor: Actor, statement: str) -> bool:

@@ -156,7 +156,8 @@ def verify(step: Step, *, participant: str, note: str = "") -> dict[str, Any]:
         subjects=[row.id],
     )
     # Counterparties see the statement above in their bundles; who verified, and the remarks, are the exchange's own.
-    record(step, "participant.verification_noted", {"participant": row.id, "operator": step.actor.user, "note": note})
+    noted = {"participant": row.id, "operator": step.actor.user, "note": note}
+    record(step, "participant.verification_noted", noted, concerns=[row.id])
     return {"participant": row.id, "status": row.status}
 
 

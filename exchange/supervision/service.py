@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from exchange.access import Permission
 from exchange.audit import bundles
-from exchange.audit.service import record
+from exchange.audit.service import record, timestamp
 from exchange.catalog.models import Dataset
 from exchange.errors import NotFoundError
 from exchange.negotiation import agreements as signed
@@ -65,12 +65,22 @@ def list_agreements(step: Step) -> dict[str, Any]:
     return {}
 
 
-def evidence(session: Session, agreement: str) -> tuple[list[str], dict[str, Any], dict[str, bytes]]:
-    """Return (statements, subject, documents) of any agreement, for an auditor. Raises NotFoundError."""
+@dataclass(frozen=True)
+class Evidence:
+    """What goes into a bundle: statements, what it is about, documents; and whom it concerns."""
+
+    statements: list[str]
+    subject: dict[str, Any]
+    documents: dict[str, bytes]
+    concerns: list[str]
+
+
+def evidence(session: Session, agreement: str) -> Evidence:
+    """Return the evidence of any agreement, for an auditor. Raises NotFoundError."""
     row = session.get(AgreementRecord, agreement)
     if row is None:
         raise NotFoundError()
-    return signed.evidence(session, row)
+    return Evidence(*signed.evidence(session, row), [row.id, row.ledger_id, row.provider_id, row.consumer_id])
 
 
 def export(
@@ -86,24 +96,22 @@ def export(
 
     Raises NotFoundError where there is nothing of that name.
     """
-    documents: dict[str, bytes] = {}
     with operations.database.reading() as session:
         if agreement:
-            statements, subject, documents = evidence(session, agreement)
+            found = evidence(session, agreement)
         elif participant:
-            statements, subject = (
-                bundles.of_participant(session, participant),
-                {"kind": "participant", "id": participant},
-            )
+            statements = bundles.of_participant(session, participant, all_of_it=True)
+            found = Evidence(statements, {"kind": "participant", "id": participant}, {}, [participant])
         elif start and end:
             statements = bundles.of_period(session, start, end)
-            subject = {"kind": "period", "from": start.isoformat(), "to": end.isoformat()}
+            subject = {"kind": "period", "from": timestamp(start), "to": timestamp(end)}
+            found = Evidence(statements, subject, {}, [])
         else:
-            statements, subject = [], {}
-    if not statements:
+            raise NotFoundError()
+    if not found.statements:
         raise NotFoundError()
-    operations.run_as_system(
-        "audit.export", subject=str(subject.get("id", subject["kind"])), statements=len(statements)
-    )
-    bundles.write(operations.services, statements, subject, target, documents)
-    return len(statements)
+    subject = found.subject
+    taken = str(subject["id"]) if "id" in subject else f"{subject['from']}/{subject['to']}"
+    operations.run_as_system("audit.export", subject=taken, statements=len(found.statements), concerns=found.concerns)
+    bundles.write(operations.services, found.statements, subject, target, found.documents)
+    return len(found.statements)

@@ -40,6 +40,6 @@ def agreements() -> str:
 @requires(Permission.AUDIT_READ)
 def bundle(agreement: str) -> Response:
     """Give an auditor the evidence of any agreement; the export is an entry of its own."""
-    statements, subject, documents = service.evidence(reading(), agreement)
-    run("audit.export", subject=agreement, statements=len(statements))
-    return send_bundle(statements, subject, documents, f"agreement-{agreement[-12:]}")
+    found = service.evidence(reading(), agreement)
+    run("audit.export", subject=agreement, statements=len(found.statements), concerns=found.concerns)
+    return send_bundle(found.statements, found.subject, found.documents, f"agreement-{agreement[-12:]}")

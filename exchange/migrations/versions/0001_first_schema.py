@@ -118,6 +118,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("statement", "subject", name=op.f("pk_statement_index")),
     )
     with op.batch_alter_table("statement_index", schema=None) as batch_op:
+        batch_op.create_index("ix_statement_index_at", ["at"], unique=False)
         batch_op.create_index("ix_statement_index_kind", ["kind"], unique=False)
         batch_op.create_index("ix_statement_index_subject", ["subject", "statement"], unique=False)
 
