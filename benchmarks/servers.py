@@ -45,7 +45,7 @@ def _cpu_seconds(pid: int) -> float:
 
 
 @contextlib.contextmanager
-def exchange(home: Path, *, database_url: str = "", workers: int = 1, threads: int = 8) -> Iterator[Served]:
+def exchange(home: Path, *, database_url: str = "", workers: int = 1, threads: int = 4) -> Iterator[Served]:
     """Make an exchange in `home` and run `exchange serve` with it, as a user would; stop it at the end."""
     port, password = _free_port(), secrets.token_urlsafe(12)
     home.mkdir(parents=True)
@@ -65,7 +65,7 @@ def exchange(home: Path, *, database_url: str = "", workers: int = 1, threads: i
 
 
 @contextlib.contextmanager
-def hello(folder: Path, *, workers: int = 1, threads: int = 8) -> Iterator[Served]:
+def hello(folder: Path, *, workers: int = 1, threads: int = 4) -> Iterator[Served]:
     """Serve the smallest Flask application with the settings that `exchange serve` gives gunicorn."""
     port = _free_port()
     options = ["-k", "gthread", "-w", str(workers), "--threads", str(threads), "--keep-alive", "5"]

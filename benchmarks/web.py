@@ -1,7 +1,7 @@
 """A JSON item read with an API token, against the smallest Flask application on the same workers.
 
-The item is an agreement with its document and both signatures, as its consumer reads it; datasets, as their buyer and
-as their provider read them, are shown beside it. Behind each stand the look-up of the token, the permission, and the
+The item is an agreement with its document and both signatures, as its consumer reads it. Whole datasets with their
+columns, offers, policies and plans, as their buyer and as their provider read them, are shown beside it, without a target. Behind each stand the look-up of the token, the permission, and the
 rule of who may see it, at every request.
 """
 
@@ -37,7 +37,7 @@ class _Measured:
     cost: float
 
 
-def figures(*, quick: bool = False, workers: int = 1, threads: int = 8) -> Iterator[Figure]:
+def figures(*, quick: bool = False, workers: int = 1, threads: int = 4) -> Iterator[Figure]:
     """Measure each item and the peer in turn, with the same number of workers and threads."""
     rounds, duration = (1, 1.0) if quick else (7, 2.0)
     with (
@@ -61,7 +61,7 @@ def figures(*, quick: bool = False, workers: int = 1, threads: int = 8) -> Itera
             measured[target.name] = []
         interleaved(rounds, *(_taking(target, duration, measured[target.name]) for target in targets))
     for item in items:
-        yield from _compare(item.name, measured[item.name], measured["hello"])
+        yield from _compare(item.name, measured[item.name], measured["hello"], goal=item.name == "agreement")
 
 
 def _measure(target: _Target, duration: float) -> _Measured:
@@ -79,7 +79,7 @@ def _taking(target: _Target, duration: float, into: list[_Measured]) -> Callable
     return take
 
 
-def _compare(name: str, item: list[_Measured], peer: list[_Measured]) -> Iterator[Figure]:
+def _compare(name: str, item: list[_Measured], peer: list[_Measured], *, goal: bool) -> Iterator[Figure]:
     ratio = median_ratio([each.rate for each in item], [each.rate for each in peer])
     yield Figure(
         name=f"web.{name}",
@@ -88,8 +88,8 @@ def _compare(name: str, item: list[_Measured], peer: list[_Measured]) -> Iterato
         against="a hello-world Flask application under the same gunicorn settings",
         against_value=statistics.median(each.rate for each in peer),
         ratio=ratio,
-        target=f"ratio >= {TARGET}",
-        holds=ratio >= TARGET,
+        target=f"ratio >= {TARGET}" if goal else "",
+        holds=ratio >= TARGET if goal else None,
     )
     cost, peers = statistics.median(each.cost for each in item), statistics.median(each.cost for each in peer)
     yield Figure(

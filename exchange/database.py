@@ -7,6 +7,7 @@ once (mended in 3.51.3); where the standard library's is one of these, `pysqlite
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import orjson
 from sqlalchemy import DateTime, Dialect, Engine, MetaData, create_engine, event
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
@@ -72,6 +74,14 @@ def sqlite_module() -> ModuleType:
     return newer
 
 
+def _read_json(text: str | bytes) -> Any:
+    """Read a JSON column. No column holds an integer beyond 64 bits, which orjson would round; NaN it leaves to the library."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return json.loads(text)
+
+
 def make_engine(url: str) -> Engine:
     """Return an engine for `url` (sqlite:///FILE or postgresql://…) with the durability the promises need."""
     if url.startswith("sqlite"):
@@ -82,8 +92,9 @@ def make_engine(url: str) -> Engine:
     if url.startswith("postgresql://"):
         url = "postgresql+psycopg://" + url.removeprefix("postgresql://")
     engine = create_engine(
-        url, pool_size=10, max_overflow=20, pool_pre_ping=True, hide_parameters=True, isolation_level="READ COMMITTED"
-    )
+        url, pool_size=10, max_overflow=20, pool_pre_ping=True, hide_parameters=True, isolation_level="READ COMMITTED",
+        json_deserializer=_read_json,
+    )  # fmt: skip
     event.listen(engine, "connect", _configure_postgresql)
     return engine
 
@@ -114,6 +125,7 @@ def _sqlite_engine(url: str) -> Engine:
         pool_size=20,
         max_overflow=20,
         hide_parameters=True,
+        json_deserializer=_read_json,
     )
     event.listen(engine, "connect", _configure_sqlite)
     return engine

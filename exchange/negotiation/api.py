@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Any
 
+import orjson
 from flask import Response, url_for
 from flask_smorest import Blueprint
 from sqlalchemy import Row
@@ -154,7 +154,7 @@ def show_agreement(agreement: str) -> dict[str, Any]:
     """Give an agreement with its document and both signatures."""
     row = agreements.look(connection(), current_actor(), agreement)
     return describe_agreement(row) | {
-        "document": json.loads(row.document),
+        "document": orjson.Fragment(row.document),
         "provider_signature": row.provider_signature,
         "consumer_signature": row.consumer_signature,
     }

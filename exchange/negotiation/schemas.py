@@ -163,7 +163,9 @@ class AgreementSchema(Schema):
 
 
 class AgreementDetailSchema(AgreementSchema):
-    document = fields.Dict(metadata={"description": "the agreement; its canonical bytes are what was signed"})
+    document = fields.Raw(
+        metadata={"type": "object", "description": "the agreement; its canonical bytes are what was signed"}
+    )
     provider_signature = fields.Dict()
     consumer_signature = fields.Dict(allow_none=True)
 
