@@ -57,7 +57,7 @@ class Settings:
     default_locale: str = "en"
     bind: str = "127.0.0.1:8000"
     workers: int = 1
-    threads: int = 8
+    threads: int = 4
     job_threads: int = 1
     jobs: str = "in-process"
     receipt_timeout_seconds: float = 5.0
