@@ -53,7 +53,7 @@ _HTTP_TEXT: dict[int, tuple[errors.Bilingual, errors.Bilingual]] = {
     ),
     422: (
         ("Some fields are missing or wrong.", "有字段缺失或不正确。"),
-        ("Mend the fields named in details.", "请修正 details 中指出的字段。"),
+        ("Mend the fields named in messages.", "请修正 messages 中指出的字段。"),
     ),
     429: (
         ("Too many attempts.", "尝试次数过多。"),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from flask import (
     Blueprint,
     Response,
+    current_app,
     jsonify,
     redirect,
     render_template,
@@ -20,10 +20,11 @@ from sqlalchemy import text
 from swagger_ui_bundle import swagger_ui_path
 from werkzeug.wrappers import Response as BaseResponse
 
-from exchange import dashboard, extensions, jobs
+from exchange import dashboard, jobs
 from exchange.access import Permission
 from exchange.application import LOCALES
 from exchange.errors import NotFoundError
+from exchange.openapi import describe
 from exchange.progress_words import progress_words
 from exchange.web import current_actor, reading, requires, services
 
@@ -102,14 +103,7 @@ def health() -> tuple[Response, int]:
 @requires(Permission.PUBLIC)
 def openapi() -> Response:
     """Give the OpenAPI description of this API."""
-    description = deepcopy(extensions.api.spec.to_dict())
-    # A blueprint of the API is named apart from the one of its pages; readers see the noun alone.
-    operations = [part for path in description["paths"].values() for part in path.values() if isinstance(part, dict)]
-    for operation in operations:
-        operation["tags"] = [tag.removesuffix("_api") for tag in operation.get("tags", [])]
-    for tag in description.get("tags", []):
-        tag["name"] = tag["name"].removesuffix("_api")
-    return jsonify(description)
+    return jsonify(describe(current_app))
 
 
 @blueprint.get("/api/docs")

@@ -11,7 +11,6 @@ from flask_smorest import Blueprint
 from exchange.access import Permission
 from exchange.audit import bundles, schemas, service, web
 from exchange.audit.verification import verify_receipt
-from exchange.errors import InvalidInputError
 from exchange.web import current_actor, reading, requires, services
 from ledger.entry import Entry, Opening
 from ledger.errors import ProofError
@@ -65,15 +64,17 @@ def entry(index: int) -> dict[str, Any]:
 @blueprint.response(200, schemas.ConsistencySchema)
 @requires(Permission.PUBLIC)
 def consistency(given: dict[str, Any]) -> dict[str, Any]:
-    """Prove that the log of size `new` extends the log of size `old`."""
+    """Prove that the log of size `new` extends the log of size `old`; without `new`, that the newest checkpoint does.
+
+    Without `new` the answer also holds the checkpoint, and both in one text, `extension`, as `python -m ledger consistency`
+    takes it.
+    """
+    if given["new"] is None:
+        return service.extension(services().log, given["old"])
     try:
         path = services().log.consistency_proof(given["old"], given["new"])
     except ProofError as error:
-        raise InvalidInputError(
-            ("There is no such pair of sizes.", "账本没有与这两个记录数对应的状态。"),
-            ("Use old ≤ new ≤ the size of the newest checkpoint.", "须满足 old ≤ new ≤ 最新检查点的记录数。"),
-            field="new",
-        ) from error
+        raise service.no_such_sizes("new") from error
     return {**given, "proof": [item.hex() for item in path]}
 
 

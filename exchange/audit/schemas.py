@@ -38,13 +38,23 @@ class EntriesSchema(Schema):
 
 class ConsistencyQuerySchema(Schema):
     old = fields.Integer(required=True, validate=validate.Range(1, 2**53 - 1))
-    new = fields.Integer(required=True, validate=validate.Range(1, 2**53 - 1))
+    new = fields.Integer(
+        load_default=None,
+        validate=validate.Range(1, 2**53 - 1),
+        metadata={"description": "the newest checkpoint's size when absent"},
+    )
 
 
 class ConsistencySchema(Schema):
     old = fields.Integer()
     new = fields.Integer()
     proof = fields.List(fields.String(), metadata={"description": "hashes in hex, RFC 9162 2.1.4"})
+    checkpoint = fields.String(metadata={"description": "without `new`: the newest signed checkpoint"})
+    extension = fields.String(
+        metadata={
+            "description": "without `new`: `old N`, the proof in base64, an empty line, the checkpoint (c2sp.org/tlog-witness)"
+        }
+    )
 
 
 class VerificationRequestSchema(Schema):

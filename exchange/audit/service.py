@@ -12,11 +12,12 @@ from sqlalchemy.orm import Session
 
 from exchange.access import Actor, Permission
 from exchange.audit.models import AgreementCounter, StatementIndex
-from exchange.errors import NotFoundError
+from exchange.errors import InvalidInputError, NotFoundError
 from exchange.steps import EXCHANGE, Services, Step
 from ledger import checkpoint
 from ledger.entry import DOMAIN, Entry, Signature, Statement, commit
 from ledger.errors import NotFoundError as NotOnLedgerError
+from ledger.errors import ProofError
 from ledger.log import Log, Receipt
 
 _SHORTEST_WAIT = 0.5
@@ -150,6 +151,29 @@ def entry_at(log: Log[Any], index: int) -> Entry:
         return log.entry(index)
     except NotOnLedgerError as error:
         raise NotFoundError() from error
+
+
+def extension(log: Log[Any], old: int) -> dict[str, Any]:
+    """Return the newest checkpoint with the proof that it extends size `old`, in parts and as one text.
+
+    Raises InvalidInputError when the log has signed fewer than `old` entries.
+    """
+    try:
+        text = log.extension(old)
+    except ProofError as error:
+        raise no_such_sizes("old") from error
+    _, path, note = checkpoint.parse_extension(text)
+    size = checkpoint.verify(note, log.vkey).size
+    return {"old": old, "new": size, "proof": [item.hex() for item in path], "checkpoint": note, "extension": text}
+
+
+def no_such_sizes(field: str) -> InvalidInputError:
+    """Return the error for two sizes between which there is no proof."""
+    return InvalidInputError(
+        ("There is no such pair of sizes.", "账本没有与这两个记录数对应的状态。"),
+        ("Use 0 < old ≤ new ≤ the size of the newest checkpoint.", "须满足 0 < old ≤ new ≤ 最新检查点的记录数。"),
+        field=field,
+    )
 
 
 def head(log: Log[Any]) -> dict[str, Any]:

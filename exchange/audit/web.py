@@ -128,8 +128,11 @@ def verify() -> str:
 @blueprint.get("/checkpoint")
 @requires(Permission.PUBLIC)
 def checkpoint() -> Response:
-    """Give the newest signed checkpoint (C2SP tlog-checkpoint)."""
-    return Response(services().log.checkpoint(), mimetype="text/plain")
+    """Give the newest signed checkpoint (C2SP tlog-checkpoint); with `old`, the proof that it extends that size before it."""
+    if "old" not in request.args:
+        return Response(services().log.checkpoint(), mimetype="text/plain")
+    old = request.args.get("old", 0, type=int)
+    return Response(service.extension(services().log, old)["extension"], mimetype="text/plain")
 
 
 @blueprint.get("/audit/bundles/agreement/<agreement>")
