@@ -4,10 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?=
 ROWS ?= 20000
+CHAIN := build/chain
+# A real node for `make test-chain`: this binary, or the anvil at the address NODE.
+ANVIL ?= $(CHAIN)/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil
+NODE ?=
+VYPER ?= $(CHAIN)/vyper/bin/vyper
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-virtualenv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-s3 lint lock translations bench clean
+.PHONY: help demo serve test test-s3 test-chain contract lint lock translations bench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +46,23 @@ test: $(VENV)/.tested ## install and pass all tests
 test-s3: $(VENV)/.tested ## the object-store suite on a real one-node Ceph RADOS gateway (needs Debian's ceph packages)
 	@bash tests/s3/ceph.sh $(BIN)/python -m pytest tests/exchange/test_objects.py $(ARGS)
 
+test-chain: $(VENV)/.tested $(VYPER) $(if $(NODE),,$(ANVIL)) ## anchoring on a real node, and the contract compiled anew (needs npm, or NODE=address of an anvil)
+	@EXCHANGE_TEST_VYPER=$(abspath $(VYPER)) $(if $(NODE),EXCHANGE_TEST_NODE=$(NODE),EXCHANGE_TEST_ANVIL=$(abspath $(ANVIL))) \
+		$(BIN)/python -m pytest tests/chain $(ARGS)
+
+contract: $(VENV)/.tested $(VYPER) ## compile the contract's source into its artefact
+	@$(BIN)/python tests/chain/recompile.py $(abspath $(VYPER)) > $(CHAIN)/AnchorChain.json
+	@cp $(CHAIN)/AnchorChain.json ledger/anchors/ethereum/AnchorChain.json
+
+# The compiler and the passkey library need different versions of one package, so it has an environment of its own.
+$(CHAIN)/vyper/bin/vyper: requirements-contract.lock
+	@$(PYTHON) -m venv $(CHAIN)/vyper
+	@$(CHAIN)/vyper/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-contract.lock
+	@touch $@
+
+$(CHAIN)/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil:
+	@npm install --silent --ignore-scripts --no-save --no-audit --no-fund --prefix $(CHAIN) @foundry-rs/anvil-linux-amd64@1.7.1
+
 lint: $(VENV)/.tested ## ruff, mypy (strict on the three libraries), import-linter, djlint
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -52,6 +74,7 @@ lock: $(BIN)/python ## renew the locked requirements
 	@$(PIP) uv
 	@$(BIN)/uv pip compile pyproject.toml --group build --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --group build --group test --extra s3 --extra ethereum --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements-test.lock
+	@$(BIN)/uv pip compile --group contract --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements-contract.lock
 
 translations: $(VENV)/.tested ## find the texts of the pages anew and compile the Chinese ones; write what is missing into messages.po
 	@mkdir -p build

@@ -6,6 +6,7 @@ LedgerError
 ├── AdmissionError            a statement that the log refuses
 ├── PolicyError               a trust policy that is malformed
 ├── ProofError                a proof that is malformed, impossible to build, or does not verify
+├── AnchorError               a checkpoint cannot be anchored just now; `code` says why
 ├── BundleError               a bundle that cannot be written, or a file that is no bundle at all
 ├── VerificationError         one or more named problems in what was checked
 ├── LedgerUnavailableError    the log could not be read or written in time; try again
@@ -37,6 +38,15 @@ class PolicyError(LedgerError):
 
 class ProofError(LedgerError):
     """A Merkle proof is malformed, cannot be built, or does not lead to the root."""
+
+
+class AnchorError(LedgerError):
+    """A checkpoint cannot be anchored just now. `code` is stable, `facts` holds the values that the sentence names."""
+
+    def __init__(self, code: str, sentence: str, **facts: str | int) -> None:
+        self.code = code
+        self.facts = facts
+        super().__init__(sentence)
 
 
 class BundleError(LedgerError):
