@@ -57,13 +57,26 @@ def consistency(old: int, new: int, proof: Sequence[bytes], old_root: bytes, new
         raise ProofError("the empty tree proves nothing about a later one")
     if not proof:
         raise ProofError("the consistency proof is empty")
-    _walk(old, new, list(proof), old_root, new_root)
-
-
-def _walk(old: int, new: int, path: list[bytes], old_root: bytes, new_root: bytes) -> None:
     # A complete old tree is itself the first node of the path (RFC 9162, section 2.1.4.2, step 2).
-    if old & (old - 1) == 0:
-        path.insert(0, old_root)
+    first = [old_root] if old & (old - 1) == 0 else []
+    found_old, found_new = consistency_roots(old, new, [*first, *proof])
+    if found_old != old_root:
+        raise ProofError(f"the consistency proof does not lead to the root at size {old}")
+    if found_new != new_root:
+        raise ProofError(f"the consistency proof does not lead to the root at size {new}")
+
+
+def consistency_roots(old: int, new: int, path: Sequence[bytes]) -> tuple[bytes, bytes]:
+    """Return the roots at both sizes to which a consistency path leads, whatever they are.
+
+    Here the path always begins with the first node, also where that is the whole old tree, which a
+    consistency proof leaves out. Two such roots stand in one tree, so the log that signed the second
+    may not have signed another first. Raises ProofError unless 0 < old < new, for a path of another
+    length, and for a hash that is not 32 bytes.
+    """
+    _require_hashes(*path)
+    if not 0 < old < new or not path:
+        raise ProofError(f"no consistency path leads from size {old} to size {new}")
     node, last = old - 1, new - 1
     while node & 1:
         node >>= 1
@@ -84,10 +97,7 @@ def _walk(old: int, new: int, path: list[bytes], old_root: bytes, new_root: byte
         last >>= 1
     if last != 0:
         raise ProofError("the consistency proof is too short")
-    if old_hash != old_root:
-        raise ProofError(f"the consistency proof does not lead to the root at size {old}")
-    if new_hash != new_root:
-        raise ProofError(f"the consistency proof does not lead to the root at size {new}")
+    return old_hash, new_hash
 
 
 def _require_hashes(*hashes: bytes) -> None:

@@ -8,7 +8,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from ledger.cli import consistency, fsck, verify
+from ledger.cli import consistency, fsck, verify, witness
 from ledger.cli.output import UNUSABLE
 from ledger.errors import LedgerError
 
@@ -33,4 +33,5 @@ def _parser() -> argparse.ArgumentParser:
         added = command.add(commands)
         added.add_argument("--key", metavar="VKEY", help="the log's key, obtained from a source you trust")
         added.add_argument("--json", action="store_true", help="print the report as JSON")
+    witness.add(commands)
     return parser
