@@ -19,13 +19,13 @@ from exchange import extensions, formatting, http_errors, logs, web
 from exchange.audit import service as audit
 from exchange.config import Settings
 from exchange.database import Database
-from exchange.errors import SettingsError
+from exchange.home import kept_private
 from exchange.jobs import Jobs
 from exchange.keystore import WEB, KeyStore
 from exchange.objects import make_object_store
 from exchange.operations import Operations
 from exchange.participants import authentication
-from exchange.setup import open_log
+from exchange.setup import check_schema, open_log
 from exchange.steps import Services
 from ledger.errors import LedgerError
 
@@ -55,15 +55,15 @@ def make_operations(settings: Settings) -> Operations:
     logs.configure(settings.log_level)
     keystore = KeyStore.open(settings.key_store)
     database = Database(settings.database_url)
-    if database.revision() is None:
-        raise SettingsError("The database is empty.", "Run `exchange init` first.", field="database_url")
+    check_schema(database)
     log = open_log(settings, keystore, database)
-    jobs = Jobs(settings, database)
-    services = Services(settings, keystore, make_object_store(settings), log, jobs)
+    with kept_private():
+        jobs = Jobs(settings, database)
+        services = Services(settings, keystore, make_object_store(settings), log, jobs)
+        settings.spool.mkdir(parents=True, exist_ok=True, mode=0o700)
     operations = Operations(database, services)
     jobs.operations = operations
     jobs.timers = TIMERS
-    settings.spool.mkdir(parents=True, exist_ok=True, mode=0o700)
     return operations
 
 

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 import orjson
-from sqlalchemy import DateTime, Dialect, Engine, MetaData, create_engine, event
+from sqlalchemy import DateTime, Dialect, Engine, MetaData, create_engine, event, make_url
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.types import TypeDecorator
@@ -91,9 +91,12 @@ def make_engine(url: str) -> Engine:
     # Parameters stay out of messages and logs: they may be personal or secret.
     if url.startswith("postgresql://"):
         url = "postgresql+psycopg://" + url.removeprefix("postgresql://")
+    # A server that does not answer at all must not be waited for longer than one that is busy.
+    patience = {} if "connect_timeout" in make_url(url).query else {"connect_timeout": _LOCK_WAIT_MS // 1000}
     engine = create_engine(
         url, pool_size=10, max_overflow=20, pool_pre_ping=True, hide_parameters=True, isolation_level="READ COMMITTED",
         json_deserializer=_read_json,
+        connect_args=patience,
     )  # fmt: skip
     event.listen(engine, "connect", _configure_postgresql)
     return engine

@@ -7,6 +7,7 @@ Both stores keep one contract: `put` is durable when it returns and write-once (
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import io
 import os
 import tempfile
@@ -16,7 +17,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from exchange.config import Settings
-from exchange.errors import NotFoundError, StorageError
+from exchange.errors import NotFoundError, SettingsError, StorageError
+from exchange.files import sync_folder
 
 _BLOCK = 1024 * 1024
 
@@ -41,8 +43,14 @@ class ObjectStore(Protocol):
 
 
 def make_object_store(settings: Settings) -> ObjectStore:
-    """Return the store that `settings.object_store` names: a folder, or s3://bucket/prefix."""
+    """Return the store that `settings.object_store` names: a folder, or s3://bucket/prefix. Raises SettingsError without boto3."""
     if settings.object_store.startswith("s3://"):
+        if importlib.util.find_spec("boto3") is None:
+            raise SettingsError(
+                ("The S3 store needs the package boto3, which is not installed.", "S3 存储需要 boto3 软件包，但尚未安装。"),
+                ("Install the extra: pip install 'industrial-data-exchange[s3]'.", "请安装附加组件：pip install 'industrial-data-exchange[s3]'。"),
+                field="object_store",
+            )  # fmt: skip
         return S3Store(settings)
     return FolderStore(Path(settings.object_store))
 
@@ -82,7 +90,7 @@ class FolderStore:
                 Path(name).unlink(missing_ok=True)
                 raise
             for folder in (target.parent, self._folder):
-                _sync_folder(folder)
+                sync_folder(folder)
         except OSError as error:
             raise _cannot_store(error) from error
         return digest
@@ -267,11 +275,3 @@ _CANNOT_STORE = (
 
 def _cannot_store(error: Exception) -> StorageError:
     return StorageError(*_CANNOT_STORE, code="disk-full" if getattr(error, "errno", None) == 28 else "storage")
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

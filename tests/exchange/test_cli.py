@@ -68,7 +68,7 @@ def test_the_doctor_ends_well_on_a_sound_exchange_and_with_1_on_a_faulty_one(run
     run("init", "--home", "home")
     sound = run("doctor", "--home", "home")
     assert sound.exit_code == 0
-    assert sound.output.count("ok   ") == 8
+    assert sound.output.count("ok   ") == 10
     (tmp_path / "home" / "keys" / "keystore.json").chmod(0o644)
     faulty = run("doctor", "--home", "home")
     assert "FAIL key store" in faulty.output
