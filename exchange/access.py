@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from exchange.errors import PermissionDeniedError
+
 
 class Permission(StrEnum):
     """Every permission there is; a route or an operation names exactly one."""
@@ -35,6 +37,9 @@ class Permission(StrEnum):
     EVIDENCE_READ = "firm:evidence:read"
     AUDIT_READ = "exchange:ledger:read"
     VERIFY_PARTICIPANT = "exchange:participant:verify"
+    SUSPEND_PARTICIPANT = "exchange:participant:suspend"
+    RECOVER_OWNER = "exchange:account:recover"
+    FREEZE_DATASET = "exchange:dataset:freeze"
     TOP_UP = "exchange:settlement:book"
     SUPERVISE = "exchange:market:supervise"
 
@@ -72,12 +77,22 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.BUYER: frozenset(_BUYER),
     Role.FINANCE: frozenset(_FIRM | {_P.SETTLEMENT_PAY}),
     Role.COMPLIANCE: frozenset(_FIRM),
-    Role.OPERATOR: frozenset(_SIGNED_IN | {_P.VERIFY_PARTICIPANT, _P.TOP_UP, _P.TOKEN_MANAGE}),
+    Role.OPERATOR: frozenset(
+        _SIGNED_IN
+        | {
+            _P.VERIFY_PARTICIPANT,
+            _P.SUSPEND_PARTICIPANT,
+            _P.RECOVER_OWNER,
+            _P.FREEZE_DATASET,
+            _P.TOP_UP,
+            _P.TOKEN_MANAGE,
+        }
+    ),
     Role.SUPERVISOR: frozenset(_SIGNED_IN | {_P.AUDIT_READ, _P.SUPERVISE, _P.TOKEN_MANAGE}),
     Role.AUDITOR: frozenset(_SIGNED_IN | {_P.AUDIT_READ, _P.TOKEN_MANAGE}),
 }
 
-# What a firm that is not verified yet may do: look around and manage its own account, nothing that others would see.
+# What a firm that is not verified (yet, or at present) may do: look around and manage its own account, nothing that others would see.
 PENDING_PERMISSIONS = frozenset(_SIGNED_IN | {_P.PARTICIPANT_READ, _P.PARTICIPANT_MANAGE, _P.TOKEN_MANAGE, _P.SIGN})
 
 
@@ -86,7 +101,7 @@ class Actor:
     """A person or token at the door, as the entry point authenticated it; services trust it and nothing else.
 
     `participant` is the firm acted for (None for the exchange's own people and for strangers), `status` its state
-    (pending, verified, suspended). `scopes` narrows an API token (None: all that the roles allow).
+    (pending, verified, suspended, rejected). `scopes` narrows an API token (None: all that the roles allow).
     """
 
     user: str | None = None
@@ -132,3 +147,31 @@ class Actor:
 STRANGER = Actor()
 # The program itself: timers, jobs and start-up, acting by a rule that somebody signed.
 SYSTEM = Actor(user="system", name="exchange", roles=frozenset())
+
+_STANDING = {
+    "suspended": (
+        ("Your organisation is suspended.", "贵机构已被暂停。"),
+        ("Its page names the reason; settle it with the operator.", "机构页面上列有原因；请与运营方解决后恢复。"),
+    ),
+    "rejected": (
+        ("Your organisation's registration was rejected.", "贵机构的注册申请未通过。"),
+        (
+            "Its page names the reason; declare your evidence anew.",
+            "机构页面上列有原因；请补充证明材料后重新提交。",
+        ),
+    ),
+}
+
+
+def not_verified(status: str) -> PermissionDeniedError:
+    """Return the error that tells the people of a firm that is not verified what it may not do, and why."""
+    if status in _STANDING:
+        return PermissionDeniedError(*_STANDING[status], code=f"participant-{status}")
+    return PermissionDeniedError(
+        (
+            f"Your organisation is {status}: it may not do this until an operator has verified its evidence.",
+            "贵机构尚未通过核验，核验完成前不能执行此操作。",
+        ),
+        ("Wait for the verification, or ask the operator.", "请等待核验，或联系运营方。"),
+        code="participant-not-verified",
+    )

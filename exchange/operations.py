@@ -18,7 +18,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-from exchange.access import SYSTEM, Actor
+from exchange.access import SYSTEM, Actor, not_verified
 from exchange.audit import service as audit
 from exchange.audit.models import IdempotentAnswer, SignatureRequest
 from exchange.database import Database
@@ -42,7 +42,7 @@ from ledger.log import Receipt
 _SIGNATURE_DAYS = 7
 _ATTEMPTS = 3
 _DEADLOCK = "40P01"
-
+_OF_PASSWORDS = {"password_hash", "proof"}
 
 # Every write asks for the answer to its key and keeps one, so these are built once, over the table.
 _answers = IdempotentAnswer.__table__
@@ -264,14 +264,7 @@ def _permitted(actor: Actor, name: str) -> Operation:
     allowed = actor is SYSTEM if chosen.permission is None else actor is SYSTEM or actor.may(chosen.permission)
     if not allowed:
         if actor.participant and actor.status != "verified":
-            raise PermissionDeniedError(
-                (
-                    f"Your organisation is {actor.status}: it may not do this until an operator has verified its evidence.",
-                    "贵机构尚未通过核验，核验完成前不能执行此操作。",
-                ),
-                ("Wait for the verification, or ask the operator.", "请等待核验，或联系运营方。"),
-                code="participant-not-verified",
-            )
+            raise not_verified(actor.status)
         raise PermissionDeniedError(
             (f"Your roles do not allow {chosen.permission}.", f"您的角色不具备权限 {chosen.permission}。"),
             ("Ask an owner of your organisation for the role.", "请向贵机构的所有者申请相应角色。"),
@@ -294,7 +287,7 @@ def _checked_key(key: str | None) -> str | None:
 
 def _arguments_digest(actor: Actor, name: str, arguments: dict[str, Any]) -> str:
     # The same password has another hash each time, and a repeated request must be known again.
-    arguments = {key: value for key, value in arguments.items() if key != "password_hash"}
+    arguments = {key: value for key, value in arguments.items() if key not in _OF_PASSWORDS}
     try:
         return hashlib.sha256(encode({"operation": name, "arguments": arguments, "user": actor.user})).hexdigest()
     except CanonicalError as error:

@@ -13,7 +13,7 @@ from flask_wtf import FlaskForm
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
-from exchange.access import STRANGER, Actor, Permission
+from exchange.access import STRANGER, Actor, Permission, not_verified
 from exchange.database import Database
 from exchange.errors import AuthenticationError, ExchangeError, NotFoundError, PermissionDeniedError
 from exchange.operations import Operations, Outcome
@@ -60,11 +60,7 @@ def check(permission: Permission) -> None:
             ("Sign in, or send an API token.", "请登录，或提供 API 令牌。"),
         )
     if actor.participant and actor.status != "verified":
-        raise PermissionDeniedError(
-            (f"Your organisation is {actor.status}; it must be verified first.", "贵机构尚未通过核验。"),
-            ("Wait for the operator's verification of your evidence.", "请等待运营方核验您的证明材料。"),
-            code="participant-not-verified",
-        )
+        raise not_verified(actor.status)
     raise PermissionDeniedError(
         (f"Your roles or scopes do not allow {permission}.", f"您的角色或令牌范围不具备权限 {permission}。"),
         ("Ask an owner of your organisation for the role.", "请向贵机构的所有者申请相应角色。"),

@@ -263,5 +263,6 @@ def offers(dataset: str) -> dict[str, Any]:
     return {"items": [views.offer_view(offer, own=own) for offer in rows], "next": None}
 
 
-# The offers' views join the same blueprint; they stand in a file of their own for length.
+# These views join the same blueprint; they stand in files of their own for length.
+from exchange.catalog import disputes_api as _disputes_api  # noqa: E402, F401
 from exchange.catalog import offers_api as _offers_api  # noqa: E402, F401

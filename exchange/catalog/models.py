@@ -37,6 +37,10 @@ class Dataset(Base):
     grading: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     rights: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     current_version_id: Mapped[str | None] = mapped_column(String(64))
+    # While a dispute over the rights freezes it: the state it goes back to, and why; and when that last began or ended.
+    frozen_from: Mapped[str | None] = mapped_column(String(16))
+    freeze_reason: Mapped[str] = mapped_column(String(2000), default="")
+    freeze_changed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     updated_at: Mapped[datetime] = mapped_column(UTCDateTime)
     versions: Mapped[list[DatasetVersion]] = relationship(back_populates="dataset", order_by="DatasetVersion.number")

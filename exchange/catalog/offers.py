@@ -18,6 +18,7 @@ from exchange.access import Actor, Permission
 from exchange.audit.service import record
 from exchange.catalog import checks
 from exchange.catalog.datasets import current_version, own_dataset
+from exchange.catalog.disputes import leave_listing
 from exchange.catalog.listing import PRICES, VISIBILITIES, forget_offer, index_offer
 from exchange.catalog.models import Dataset, DatasetVersion, Offer, OfferRecipient
 from exchange.catalog.rights import check_may_be_offered
@@ -192,7 +193,7 @@ def withdraw_offer(step: Step, *, offer: str) -> dict[str, Any]:
     forget_offer(step.session, row)
     others = select(Offer.id).where(Offer.dataset_id == dataset.id, Offer.state == "open").limit(1)
     if step.session.scalar(others) is None:
-        dataset.state = "withdrawn"
+        leave_listing(dataset)
     dataset.updated_at = step.now
     return result(row)
 

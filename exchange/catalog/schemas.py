@@ -169,6 +169,10 @@ class DatasetsSchema(Schema):
     next = fields.String(allow_none=True)
 
 
+class DisputeSchema(Schema):
+    reason = fields.String(required=True, validate=validate.Length(2, 2000))
+
+
 class RightsSchema(Schema):
     holding = fields.Boolean(required=True)
     processing = fields.Boolean(required=True)

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from exchange.access import Actor
 from exchange.catalog.datasets import current_version, own_dataset, own_datasets
+from exchange.catalog.disputes import freeze_dataset, unfreeze_dataset
 from exchange.catalog.listing import Page, find, listed, offers_of, visible_dataset, visible_offer, visible_version
 from exchange.catalog.offers import own_offer, own_offers, set_price
 from exchange.catalog.preview import preview
@@ -21,6 +22,7 @@ __all__ = [
     "current_version",
     "data_key",
     "deliverable",
+    "freeze_dataset",
     "get_version",
     "listed",
     "offers_of",
@@ -35,6 +37,7 @@ __all__ = [
     "search",
     "set_price",
     "take",
+    "unfreeze_dataset",
     "visible_dataset",
     "visible_offer",
     "visible_version",

@@ -28,7 +28,7 @@ from exchange.steps import EXCHANGE, Step, operation
 
 __all__ = [
     "accept", "agree", "counter", "end_agreement", "finalize", "get_agreement", "locked_agreement", "policy_of",
-    "request", "terminate", "text", "verify",
+    "request", "require_not_frozen", "require_verified", "terminate", "text", "verify",
 ]  # fmt: skip
 
 _SHORTEST_NEED = 10
@@ -161,6 +161,7 @@ def verify(step: Step, *, negotiation: str) -> dict[str, Any]:
     row = locked(step.session, step.actor.participant, negotiation)
     role = as_side(step, row, Role.CONSUMER)
     check_move(row, State.VERIFIED, role)
+    _require_signable(step, row)
     signed = agreements.of_negotiation(step.session, row)
     agreements.countersign(step, signed)
     move(
@@ -305,22 +306,39 @@ def _stated_need(dataset: Dataset, intended_use: str) -> str:
     return text("intended_use", intended_use)
 
 
-def _require_signable(step: Step, negotiation: Negotiation) -> None:
-    dataset = step.session.get_one(Dataset, negotiation.dataset_id)
-    _require_grade(dataset)
+def require_verified(session: Session, firm: str) -> None:
+    """Raise ConflictError unless a party is verified at present: with one that is not, nothing is signed, paid or delivered."""
+    status = session.get_one(Participant, firm).status
+    if status == "suspended":
+        raise ConflictError(
+            ("An organisation of this agreement is suspended.", "该协议的一方机构已被暂停。"),
+            ("Wait until the operator lifts the suspension.", "请等待运营方解除暂停。"),
+            code="participant-suspended",
+        )
+    if status != "verified":
+        raise ConflictError(
+            (f"An organisation of this agreement is {status}.", "该协议的一方机构目前未处于已核验状态。"),
+            ("Wait until the operator has verified it.", "请等待运营方核验。"),
+            code="participant-not-verified",
+        )
+
+
+def require_not_frozen(dataset: Dataset) -> None:
+    """Raise ConflictError while a dispute over the rights freezes a dataset."""
     if dataset.state == "frozen":
         raise ConflictError(
             ("The dataset is frozen because its rights are disputed.", "该数据集因权属争议已被冻结。"),
             ("Wait for the decision on the dispute.", "请等待争议处理结果。"),
             code="dataset-frozen",
         )
-    consumer = step.session.get_one(Participant, negotiation.consumer_id)
-    if consumer.status != "verified":
-        raise ConflictError(
-            (f"The consumer's organisation is {consumer.status}.", "使用方机构目前未处于已核验状态。"),
-            ("Wait until the operator has verified it.", "请等待运营方核验。"),
-            code="participant-not-verified",
-        )
+
+
+def _require_signable(step: Step, negotiation: Negotiation) -> None:
+    dataset = step.session.get_one(Dataset, negotiation.dataset_id)
+    _require_grade(dataset)
+    require_not_frozen(dataset)
+    for firm in (negotiation.provider_id, negotiation.consumer_id):
+        require_verified(step.session, firm)
     if negotiation.valid_until is not None and negotiation.valid_until <= step.now:
         raise ConflictError(
             ("The end of the proposed validity has passed.", "所提议的有效期已过。"),

@@ -4,30 +4,49 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, LargeBinary, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from exchange.database import Base, UTCDateTime
 
 
 class Participant(Base):
-    """An organisation: `pending` until an operator verified its evidence, then `verified`; `suspended` stops it."""
+    """An organisation: `pending` until an operator verified its evidence, then `verified`; `rejected` or `suspended` with a reason.
+
+    `country` and `industry` are what it declares of itself, `verified_facts` what an operator found to be so; `declared_at` is
+    set while a declaration waits for the operator. A rejected registration does not keep its credit code from its real owner.
+    """
 
     __tablename__ = "participant"
+    __table_args__ = (
+        CheckConstraint("status IN ('pending', 'verified', 'suspended', 'rejected')", name="status_known"),
+        Index(
+            "uq_participant_credit_code",
+            "credit_code",
+            unique=True,
+            sqlite_where=text("status <> 'rejected'"),
+            postgresql_where=text("status <> 'rejected'"),
+        ),
+    )
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
-    credit_code: Mapped[str] = mapped_column(String(18), unique=True)
+    credit_code: Mapped[str] = mapped_column(String(18))
     country: Mapped[str] = mapped_column(String(2), default="CN")
     industry: Mapped[str] = mapped_column(String(8), default="")
+    verified_facts: Mapped[dict[str, str]] = mapped_column(JSON, default=dict)
     contact: Mapped[str] = mapped_column(String(254), default="")
     status: Mapped[str] = mapped_column(String(16), default="pending")
+    status_reason: Mapped[str] = mapped_column(String(2000), default="")
+    # When the standing last changed: a suspension and its end both count.
+    status_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     evidence: Mapped[str] = mapped_column(String(2000), default="")
     evidence_digest: Mapped[str] = mapped_column(String(80), default="")
     tenant_key: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     joined_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     verified_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    declared_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     keys: Mapped[list[ParticipantKey]] = relationship(
         back_populates="participant", order_by="ParticipantKey.created_at"
     )
@@ -80,8 +99,19 @@ class LoginSession(Base):
     user_agent: Mapped[str] = mapped_column(String(200), default="")
 
 
+class PasswordReset(Base):
+    """A one-time code with which a person sets a new password; only its SHA-256 is stored, the code is shown once."""
+
+    __tablename__ = "password_reset"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("user_account.id"), index=True)
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
 class ApiToken(Base):
-    """A scoped API token; its SHA-256 is stored, the token itself is shown once."""
+    """A scoped API token; its SHA-256 is stored, the token itself is shown once. One that a token made names its parent."""
 
     __tablename__ = "api_token"
     __table_args__ = (UniqueConstraint("digest"),)
@@ -90,6 +120,7 @@ class ApiToken(Base):
     user_id: Mapped[str] = mapped_column(ForeignKey("user_account.id"), index=True)
     name: Mapped[str] = mapped_column(String(100))
     digest: Mapped[str] = mapped_column(String(64))
+    parent_id: Mapped[str | None] = mapped_column(ForeignKey("api_token.id"), index=True)
     scopes: Mapped[list[str] | None] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)

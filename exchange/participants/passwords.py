@@ -32,9 +32,9 @@ def hash_password(password: str) -> str:
 
 
 def matches(stored: str | None, password: str) -> bool:
-    """Say whether `password` belongs to the stored hash; takes as long when there is no such account (None)."""
+    """Say whether `password` belongs to the stored hash; takes as long when there is no account (None) or no password ("")."""
     with _SLOTS:
         try:
-            return _HASHER.verify(stored or _DUMMY, password[:_LONGEST]) and stored is not None
+            return _HASHER.verify(stored or _DUMMY, password[:_LONGEST]) and bool(stored)
         except (VerifyMismatchError, InvalidHashError):
             return False

@@ -14,7 +14,8 @@ class RegistrationSchema(Schema):
     owner_name = fields.String(required=True, validate=validate.Length(1, 100))
     email = fields.Email(required=True)
     password = fields.String(required=True, load_only=True)
-    industry = fields.String(load_default="")
+    industry = fields.String(load_default="", metadata={"description": "code of GB/T 4754, such as C34"})
+    country = fields.String(load_default="CN", metadata={"description": "ISO 3166-1, two letters"})
     contact = fields.String(load_default="")
     custody = fields.String(load_default="custodial", validate=validate.OneOf(["custodial", "self-held"]))
     signing_public_key = fields.String(load_default="")
@@ -46,12 +47,38 @@ class ParticipantDetailSchema(Schema):
     name = fields.String()
     status = fields.String()
     credit_code = fields.String()
-    industry = fields.String()
+    industry = fields.String(metadata={"description": "as the organisation declares it"})
+    country = fields.String(metadata={"description": "as the organisation declares it"})
+    verified_facts = fields.Dict(
+        keys=fields.String(), values=fields.String(), metadata={"description": "what policies rely on"}
+    )
+    status_reason = fields.String()
+    waits = fields.Boolean(metadata={"description": "a declaration waits for an operator"})
     keys = fields.List(fields.Nested(KeySchema))
 
 
 class VerificationSchema(Schema):
     note = fields.String(load_default="", validate=validate.Length(max=500))
+    industry = fields.String(load_default=None, allow_none=True, metadata={"description": "as it was checked"})
+    country = fields.String(load_default=None, allow_none=True, metadata={"description": "as it was checked"})
+
+
+class DeclarationSchema(Schema):
+    industry = fields.String(metadata={"description": "code of GB/T 4754, such as C34"})
+    country = fields.String(metadata={"description": "ISO 3166-1, two letters"})
+    name = fields.String(validate=validate.Length(2, 200))
+    contact = fields.String(validate=validate.Length(max=254))
+    evidence = fields.String(validate=validate.Length(10, 2000))
+
+
+class DeclaredSchema(RecordedSchema):
+    participant = fields.String()
+    status = fields.String()
+    waits = fields.Boolean()
+
+
+class ReasonSchema(Schema):
+    reason = fields.String(required=True, validate=validate.Length(2, 2000))
 
 
 class LoginSchema(Schema):
@@ -94,7 +121,38 @@ class PersonRequestSchema(Schema):
 
 class PersonSchema(RecordedSchema):
     user = fields.String()
+    name = fields.String()
+    email = fields.String()
     roles = fields.List(fields.String())
+    disabled = fields.Boolean()
+
+
+class PeopleSchema(Schema):
+    items = fields.List(fields.Nested(PersonSchema))
+
+
+class RolesSchema(Schema):
+    roles = fields.List(fields.String(validate=validate.OneOf([str(r) for r in Role])), required=True)
+
+
+class RecoverySchema(Schema):
+    email = fields.String(required=True, validate=validate.Length(3, 254))
+
+
+class CodeSchema(RecordedSchema):
+    user = fields.String()
+    code = fields.String(metadata={"description": "given once"})
+    expires_at = fields.String()
+
+
+class RedemptionSchema(Schema):
+    code = fields.String(required=True, validate=validate.Length(1, 100))
+    password = fields.String(required=True, load_only=True)
+
+
+class PasswordSchema(Schema):
+    current_password = fields.String(required=True, load_only=True)
+    password = fields.String(required=True, load_only=True)
 
 
 class MeSchema(Schema):

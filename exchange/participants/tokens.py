@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import zlib
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from exchange.access import Actor, Permission, Role
 from exchange.config import Settings
 from exchange.errors import AuthenticationError, InvalidInputError, NotFoundError
 from exchange.participants import passwords
+from exchange.participants.credentials import digest
 from exchange.participants.models import ApiToken, LoginSession, Participant, User
 from exchange.steps import Step, operation
 
@@ -28,11 +28,6 @@ _LONGEST_DAYS = 366
 class _Row:
     actor: Actor
     seen_at: datetime
-
-
-def digest(secret: str) -> str:
-    """Return the name under which a session id or token is stored."""
-    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def new_token(random: bytes) -> str:

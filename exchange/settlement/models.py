@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, String, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, CheckConstraint, ForeignKey, Index, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from exchange.database import Base, UTCDateTime
@@ -85,7 +86,7 @@ class Escrow(Base):
     """Money held for one agreement, zero for a free plan: held once, then released or refunded once.
 
     `release_due_at` is set at delivery: when it passes without a word of the consumer, the money goes to the
-    provider.
+    provider. Where a due settlement fails, `fault` says why, for the operator, and it is tried again at `retry_at`.
     """
 
     __tablename__ = "escrow"
@@ -106,3 +107,6 @@ class Escrow(Base):
     held_at: Mapped[datetime] = mapped_column(UTCDateTime)
     release_due_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     settled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    attempts: Mapped[int] = mapped_column(default=0)
+    retry_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    fault: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))

@@ -230,13 +230,9 @@ def _require_fundable(step: Step, agreement: AgreementRecord) -> None:
             ("Start a new negotiation.", "请重新发起协商。"),
             code="agreement-ended",
         )
-    dataset = step.session.get_one(Dataset, agreement.dataset_id)
-    if dataset.state == "frozen":
-        raise ConflictError(
-            ("The dataset is frozen because its rights are disputed.", "该数据集因权属争议已被冻结。"),
-            ("Wait for the decision on the dispute.", "请等待争议处理结果。"),
-            code="dataset-frozen",
-        )
+    for firm in (agreement.provider_id, agreement.consumer_id):
+        negotiations.require_verified(step.session, firm)
+    negotiations.require_not_frozen(step.session.get_one(Dataset, agreement.dataset_id))
 
 
 def _is_funded(step: Step, agreement: AgreementRecord) -> bool:

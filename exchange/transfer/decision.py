@@ -14,6 +14,7 @@ from exchange.catalog.models import Dataset
 from exchange.errors import ConflictError, PolicyDeniedError
 from exchange.negotiation import service as negotiation
 from exchange.negotiation.models import AgreementRecord, Negotiation
+from exchange.participants import facts
 from exchange.participants.models import Participant
 from exchange.settlement.models import Escrow
 from exchange.steps import Step
@@ -21,6 +22,7 @@ from exchange.transfer.models import UsageCounter
 
 ACTION = "use"
 FORMAT = "application/vnd.apache.parquet"
+_OPERANDS = {"country": "spatial", "industry": "industry"}
 
 
 def decide(session: Session, agreement: AgreementRecord, at: datetime, *, taken: bool = False) -> Decision:
@@ -52,7 +54,9 @@ def decide(session: Session, agreement: AgreementRecord, at: datetime, *, taken:
 
 
 def _verified_facts(consumer: Participant) -> Mapping[str, Any]:
-    return {"spatial": consumer.country, **({"industry": consumer.industry} if consumer.industry else {})}
+    """What an organisation says of itself is no fact before an operator has verified it; a policy that asks for it denies."""
+    known = facts.verified(consumer)
+    return {operand: known[fact] for fact, operand in _OPERANDS.items() if fact in known}
 
 
 def _paid(session: Session, agreement: AgreementRecord) -> int:
@@ -79,18 +83,8 @@ def require_in_force(session: Session, agreement: AgreementRecord, at: datetime)
 
 def _require_parties(session: Session, agreement: AgreementRecord) -> None:
     for firm in (agreement.consumer_id, agreement.provider_id):
-        if session.get_one(Participant, firm).status != "verified":
-            raise ConflictError(
-                ("An organisation of this agreement is suspended.", "该协议的一方机构已被暂停。"),
-                ("Wait until the operator lifts the suspension.", "请等待运营方解除暂停。"),
-                code="participant-suspended",
-            )
-    if session.get_one(Dataset, agreement.dataset_id).state == "frozen":
-        raise ConflictError(
-            ("The dataset is frozen because its rights are disputed.", "该数据集因权属争议已被冻结。"),
-            ("Wait for the decision on the dispute.", "请等待争议处理结果。"),
-            code="dataset-frozen",
-        )
+        negotiation.require_verified(session, firm)
+    negotiation.require_not_frozen(session.get_one(Dataset, agreement.dataset_id))
 
 
 def lock_counter(step: Step, agreement: AgreementRecord) -> UsageCounter:

@@ -24,7 +24,7 @@ from exchange.config import Settings
 from ledger import cli as ledger_tool
 from valuation import __main__ as valuation_tool
 
-_RECORDERS = {"record", "_record", "_steer"}
+_RECORDERS = {"record", "_record", "_steer", "_decide"}
 _KIND = re.compile(r"[a-z]+\.[a-z_]+")
 
 

@@ -88,17 +88,32 @@ def upgrade() -> None:
         sa.Column("credit_code", sa.String(length=18), nullable=False),
         sa.Column("country", sa.String(length=2), nullable=False),
         sa.Column("industry", sa.String(length=8), nullable=False),
+        sa.Column("verified_facts", sa.JSON(), nullable=False),
         sa.Column("contact", sa.String(length=254), nullable=False),
         sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("status_reason", sa.String(length=2000), nullable=False),
+        sa.Column("status_at", exchange.database.UTCDateTime(), nullable=True),
         sa.Column("evidence", sa.String(length=2000), nullable=False),
         sa.Column("evidence_digest", sa.String(length=80), nullable=False),
         sa.Column("tenant_key", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", exchange.database.UTCDateTime(), nullable=False),
         sa.Column("joined_at", exchange.database.UTCDateTime(), nullable=True),
         sa.Column("verified_at", exchange.database.UTCDateTime(), nullable=True),
+        sa.Column("declared_at", exchange.database.UTCDateTime(), nullable=True),
+        sa.CheckConstraint(
+            "status IN ('pending', 'verified', 'suspended', 'rejected')", name=op.f("ck_participant_status_known")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_participant")),
-        sa.UniqueConstraint("credit_code", name=op.f("uq_participant_credit_code")),
     )
+    with op.batch_alter_table("participant", schema=None) as batch_op:
+        batch_op.create_index(
+            "uq_participant_credit_code",
+            ["credit_code"],
+            unique=True,
+            sqlite_where=sa.text("status <> 'rejected'"),
+            postgresql_where=sa.text("status <> 'rejected'"),
+        )
+
     op.create_table(
         "pending_object",
         sa.Column("digest", sa.String(length=64), nullable=False),
@@ -139,6 +154,9 @@ def upgrade() -> None:
         sa.Column("grading", sa.JSON(), nullable=True),
         sa.Column("rights", sa.JSON(), nullable=True),
         sa.Column("current_version_id", sa.String(length=64), nullable=True),
+        sa.Column("frozen_from", sa.String(length=16), nullable=True),
+        sa.Column("freeze_reason", sa.String(length=2000), nullable=False),
+        sa.Column("freeze_changed_at", exchange.database.UTCDateTime(), nullable=True),
         sa.Column("created_at", exchange.database.UTCDateTime(), nullable=False),
         sa.Column("updated_at", exchange.database.UTCDateTime(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -214,16 +232,19 @@ def upgrade() -> None:
         sa.Column("user_id", sa.String(length=64), nullable=False),
         sa.Column("name", sa.String(length=100), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("parent_id", sa.String(length=64), nullable=True),
         sa.Column("scopes", sa.JSON(), nullable=True),
         sa.Column("created_at", exchange.database.UTCDateTime(), nullable=False),
         sa.Column("expires_at", exchange.database.UTCDateTime(), nullable=False),
         sa.Column("last_used_at", exchange.database.UTCDateTime(), nullable=True),
         sa.Column("revoked_at", exchange.database.UTCDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(["parent_id"], ["api_token.id"], name=op.f("fk_api_token_parent_id_api_token")),
         sa.ForeignKeyConstraint(["user_id"], ["user_account.id"], name=op.f("fk_api_token_user_id_user_account")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_token")),
         sa.UniqueConstraint("digest", name=op.f("uq_api_token_digest")),
     )
     with op.batch_alter_table("api_token", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_api_token_parent_id"), ["parent_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_api_token_user_id"), ["user_id"], unique=False)
 
     op.create_table(
@@ -269,6 +290,18 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("login_session", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_login_session_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
+        "password_reset",
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("user_id", sa.String(length=64), nullable=False),
+        sa.Column("created_at", exchange.database.UTCDateTime(), nullable=False),
+        sa.Column("expires_at", exchange.database.UTCDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["user_account.id"], name=op.f("fk_password_reset_user_id_user_account")),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_password_reset")),
+    )
+    with op.batch_alter_table("password_reset", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_password_reset_user_id"), ["user_id"], unique=False)
 
     op.create_table(
         "offer",
@@ -537,6 +570,9 @@ def upgrade() -> None:
         sa.Column("held_at", exchange.database.UTCDateTime(), nullable=False),
         sa.Column("release_due_at", exchange.database.UTCDateTime(), nullable=True),
         sa.Column("settled_at", exchange.database.UTCDateTime(), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("retry_at", exchange.database.UTCDateTime(), nullable=True),
+        sa.Column("fault", sa.JSON(none_as_null=True), nullable=True),
         sa.CheckConstraint("state IN ('held', 'released', 'refunded')", name=op.f("ck_escrow_state_known")),
         sa.CheckConstraint("amount_fen >= 0", name=op.f("ck_escrow_not_negative")),
         sa.ForeignKeyConstraint(["agreement_id"], ["agreement.id"], name=op.f("fk_escrow_agreement_id_agreement")),

@@ -195,7 +195,7 @@ def test_a_consumer_suspended_after_the_request_gets_no_signature(sqlite_market:
     _change(sqlite_market, update(Participant).where(Participant.id == firm).values(status="suspended"))
     with pytest.raises(ConflictError) as refused:
         sqlite_market.run(sqlite_market.provider, "negotiation.agree", negotiation=negotiation)
-    assert refused.value.code == "participant-not-verified"
+    assert refused.value.code == "participant-suspended"
 
 
 def test_an_illegal_step_says_what_is_allowed_and_changes_nothing(market: Any) -> None:
