@@ -73,7 +73,7 @@ lint: $(VENV)/.tested ## ruff, mypy (strict on the three libraries), import-lint
 lock: $(BIN)/python ## renew the locked requirements
 	@$(PIP) uv
 	@$(BIN)/uv pip compile pyproject.toml --group build --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
-	@$(BIN)/uv pip compile pyproject.toml --group build --group test --extra s3 --extra ethereum --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements-test.lock
+	@$(BIN)/uv pip compile pyproject.toml --group build --group test --extra s3 --extra ethereum --extra timestamps --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements-test.lock
 	@$(BIN)/uv pip compile --group contract --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements-contract.lock
 
 translations: $(VENV)/.tested ## find the texts of the pages anew and compile the Chinese ones; write what is missing into messages.po
