@@ -14,6 +14,7 @@ from flask_wtf.file import MultipleFileField
 from wtforms import (
     BooleanField,
     DateField,
+    HiddenField,
     IntegerField,
     RadioField,
     SelectField,
@@ -130,7 +131,9 @@ class ContentForm(FlaskForm):
 
 
 class NewDatasetForm(DescriptionForm, ContentForm):
-    """Description and files in one step."""
+    """Description and files in one step; `draft` names the dataset of an attempt whose files were refused."""
+
+    draft = HiddenField()
 
 
 class RightsForm(FlaskForm):

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 from contracts.odrl.templates import TEMPLATES
 from exchange.access import Permission
 from exchange.appraisal import service as appraisal
-from exchange.catalog import uploads, views
+from exchange.catalog import drafts, uploads, views
 from exchange.catalog.datasets import current_version, own_dataset
 from exchange.catalog.forms import (
     FREQUENCIES,
@@ -43,13 +43,25 @@ def new() -> Any:
     form = NewDatasetForm()
     if form.validate_on_submit():
         try:
-            made = run("catalog.create_dataset", **{name: form[name].data for name in _DESCRIBED})
+            dataset = _draft(form)
         except ExchangeError as error:
             show_in_form(error, form, "title")
         else:
-            dataset = made.result["id"]
-            return _send_files(dataset, form) or _back(dataset)
+            refused = _send_files(dataset, form)
+            if refused is None:
+                return _back(dataset)
+            form.draft.data = dataset
+            show_in_form(refused, form, "files")
     return render_template("catalog/new.html", form=form, limit=_limit()), 422 if form.errors else 200
+
+
+def _draft(form: NewDatasetForm) -> str:
+    """Return the id of the draft to upload to: that of an earlier attempt, described anew, or a new one."""
+    described = {name: form[name].data for name in _DESCRIBED}
+    earlier = drafts.find_empty(reading(), current_actor(), form.draft.data or "", form.title.data)
+    if earlier is None:
+        return str(run("catalog.create_dataset", **described).result["id"])
+    return str(run("catalog.describe_dataset", dataset=earlier.id, **described).result["id"])
 
 
 def _limit() -> int:
@@ -60,8 +72,8 @@ def _back(dataset: str, anchor: str | None = None) -> Response:
     return redirect(url_for("catalog.manage", dataset=dataset, _anchor=anchor), code=303)
 
 
-def _send_files(dataset: str, form: FlaskForm) -> Response | None:
-    """Store the form's files as one version; return nothing on success, the way back with the reason otherwise."""
+def _send_files(dataset: str, form: FlaskForm) -> ExchangeError | None:
+    """Store the form's files as one version; return nothing on success, what refused them otherwise."""
     files = [item for item in form.files.data if item.filename]
     options = {"delimiter": form.delimiter.data, "encoding": form.encoding.data}
     end_reading()
@@ -74,8 +86,7 @@ def _send_files(dataset: str, form: FlaskForm) -> Response | None:
     except ExchangeError as error:
         # The first files of a refused upload must not wait for parts that will not come.
         run("catalog.abandon_upload", dataset=dataset)
-        flash(" ".join(error.text(language())), "bad")
-        return _back(dataset, "content")
+        return error
     return None
 
 
@@ -91,7 +102,7 @@ def manage(dataset: str) -> str:
     return render_template(
         "catalog/manage.html",
         dataset=row, version=version, latest=latest, job=job, assessment=last_assessment(row), missing=missing,
-        steps=_steps(row, missing), offers=own_offers(reading(), row), form=ContentForm(), limit=_limit(),
+        steps=_steps(row, missing), empty=drafts.is_empty(row), offers=own_offers(reading(), row), form=ContentForm(), limit=_limit(),
         quality=appraisal.quality_of(reading(), version.id) if version else None,
         valuation=appraisal.value_view(valuation, own=True) if valuation else None,
         domain=domain_name(row.domain), frequency=FREQUENCIES.get(row.update_frequency), sources=SOURCE_NAMES,
@@ -139,7 +150,19 @@ def content(dataset: str) -> Response:
     if not form.validate():
         flash(" ".join(message for messages in form.errors.values() for message in messages), "bad")
         return _back(dataset, "content")
-    return _send_files(dataset, form) or _back(dataset, "content")
+    refused = _send_files(dataset, form)
+    if refused is not None:
+        flash(" ".join(refused.text(language())), "bad")
+    return _back(dataset, "content")
+
+
+@blueprint.post("/datasets/<dataset>/remove")
+@requires(Permission.DATASET_WRITE)
+def remove_draft(dataset: str) -> Response:
+    """Remove a draft without content."""
+    run("catalog.remove_draft", dataset=dataset)
+    flash(_("The draft is removed."), "good")
+    return redirect(url_for("catalog.mine"), code=303)
 
 
 @blueprint.post("/versions/<version>/publish")

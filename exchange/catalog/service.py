@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from exchange.access import Actor
 from exchange.catalog.datasets import current_version, own_dataset, own_datasets
 from exchange.catalog.disputes import freeze_dataset, unfreeze_dataset
+from exchange.catalog.drafts import find_empty, is_empty
 from exchange.catalog.listing import Page, find, listed, offers_of, visible_dataset, visible_offer, visible_version
 from exchange.catalog.offers import own_offer, own_offers, set_price
 from exchange.catalog.preview import preview
@@ -22,8 +23,10 @@ __all__ = [
     "current_version",
     "data_key",
     "deliverable",
+    "find_empty",
     "freeze_dataset",
     "get_version",
+    "is_empty",
     "listed",
     "offers_of",
     "open_version",

@@ -16,7 +16,7 @@ from contracts.odrl import describe, parse
 from exchange.access import Permission
 from exchange.appraisal import charts_data
 from exchange.appraisal import service as appraisal
-from exchange.catalog import listing, views
+from exchange.catalog import drafts, listing, views
 from exchange.catalog.api import reader
 from exchange.catalog.datasets import DOMAINS, current_version, own_datasets
 from exchange.catalog.forms import FREQUENCIES, SOURCE_NAMES
@@ -138,7 +138,14 @@ def mine() -> str:
     items = []
     for row in rows:
         version = current_version(reading(), row)
-        items.append({"dataset": row, "version": version, "missing": views.missing(reading(), row)})
+        items.append(
+            {
+                "dataset": row,
+                "version": version,
+                "missing": views.missing(reading(), row),
+                "removable": drafts.is_empty(row),
+            }
+        )
     next_url = url_for("catalog.mine", cursor=following) if following else None
     return render_template("catalog/mine.html", items=items, next_url=next_url, domain_name=domain_name)
 
