@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from flask_babel import get_locale, gettext
+from flask_babel import get_locale
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
-from wtforms import IntegerField, StringField
+from wtforms import IntegerField
 from wtforms.validators import InputRequired, NumberRange, Optional
 
-from exchange.catalog.forms import YuanField
+from exchange.fields import DecimalTextField, YuanField
 from valuation.approaches import chart
-
-
-class DecimalTextField(StringField):
-    """A decimal number that is kept as the text it was written in; `scale` divides it (percent)."""
-
-    def __init__(self, *args: Any, scale: int = 1, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.scale = scale
-
-    def process_formdata(self, valuelist: list[str]) -> None:
-        self.data = (valuelist[0] if valuelist else "").strip().replace("，", "").replace(",", "")
-        if self.data:
-            try:
-                Decimal(self.data)
-            except InvalidOperation as error:
-                raise ValueError(gettext("This is not a number.")) from error
-
-    @property
-    def exact(self) -> str:
-        """The number as decimal text, divided by the scale."""
-        return f"{Decimal(self.data) / self.scale:f}"
 
 
 def cost_form(**values: Any) -> FlaskForm:

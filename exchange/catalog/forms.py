@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from flask_babel import get_locale, gettext
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
 from flask_wtf.file import MultipleFileField
-from wtforms import (
-    BooleanField,
-    DateField,
-    HiddenField,
-    IntegerField,
-    RadioField,
-    SelectField,
-    SelectMultipleField,
-    StringField,
-    TextAreaField,
-)
+from wtforms import BooleanField, HiddenField, RadioField, SelectField, SelectMultipleField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import InputRequired, Length, NumberRange, Optional
-from wtforms.widgets import CheckboxInput, ListWidget
+from wtforms.validators import DataRequired, InputRequired, Length, Optional
 
 from contracts.odrl.templates import TEMPLATES
 from exchange.catalog.datasets import DOMAINS, UPDATE_FREQUENCIES
+from exchange.fields import YuanField, options, parameter_fields
 from valuation.classification import categories, guide
 
 FREQUENCIES = {
@@ -50,6 +38,8 @@ SOURCE_NAMES = {
     "public": _("Public source"),
 }
 DELIMITERS = {"": _("Find out"), ",": _("Comma"), ";": _("Semicolon"), "\t": _("Tab"), "|": _("Bar |")}
+# What the names of the fields for a template's parameters begin with.
+PARAMETER = "p_"
 ENCODINGS = {
     "": _("Find out"),
     "utf-8": "UTF-8",
@@ -57,18 +47,6 @@ ENCODINGS = {
     "utf-16": "UTF-16",
     "big5": "Big5",
 }
-
-
-def options(names: Iterable[tuple[str, Any]]) -> list[SelectChoice]:
-    """Return (value, label) pairs as the choices of a field."""
-    return [SelectChoice(value, label) for value, label in names]
-
-
-class MultiCheckboxField(SelectMultipleField):
-    """Several choices as check boxes."""
-
-    widget = ListWidget(prefix_label=False)
-    option_widget = CheckboxInput()
 
 
 class KeywordsField(StringField):
@@ -81,27 +59,6 @@ class KeywordsField(StringField):
 
     def _value(self) -> str:
         return ", ".join(self.data or [])
-
-
-class YuanField(StringField):
-    """An amount in yuan, kept as whole fen."""
-
-    def process_formdata(self, valuelist: list[str]) -> None:
-        text = (valuelist[0] if valuelist else "").replace(",", "").replace("，", "").strip()
-        if not text:
-            self.data = None
-            return
-        try:
-            fen = Decimal(text) * 100
-            if fen != fen.to_integral_value() or not 0 <= fen <= 10**13:
-                raise InvalidOperation
-        except InvalidOperation as error:
-            self.data = None
-            raise ValueError(gettext("An amount in yuan has at most two decimals.")) from error
-        self.data = int(fen)
-
-    def _value(self) -> str:
-        return "" if self.data is None else f"{Decimal(self.data) / 100:f}"
 
 
 def domain_choices() -> list[SelectChoice]:
@@ -136,10 +93,15 @@ class NewDatasetForm(DescriptionForm, ContentForm):
     draft = HiddenField()
 
 
+_WITHOUT_RIGHT = _("Without this right the dataset cannot be offered.")
+
+
 class RightsForm(FlaskForm):
-    holding = BooleanField(_("We hold this data lawfully (right to hold)."))
-    processing = BooleanField(_("We may process and use it (right to process and use)."))
-    operating = BooleanField(_("We may offer products of it (right to operate)."))
+    holding = BooleanField(_("We hold this data lawfully (right to hold)."), [DataRequired(_WITHOUT_RIGHT)])
+    processing = BooleanField(
+        _("We may process and use it (right to process and use)."), [DataRequired(_WITHOUT_RIGHT)]
+    )
+    operating = BooleanField(_("We may offer products of it (right to operate)."), [DataRequired(_WITHOUT_RIGHT)])
     source = RadioField(_("Where the data comes from"), [InputRequired()], choices=options(SOURCE_NAMES.items()))
     source_note = TextAreaField(_("More about the source"), [Optional(), Length(max=1000)], render_kw={"rows": 2})
     evidence = TextAreaField(_("Evidence"), [InputRequired(), Length(10, 4000)], render_kw={"rows": 4})
@@ -161,8 +123,8 @@ def grading_form(**values: Any) -> FlaskForm:
 
 
 def offer_form(template: str, **values: Any) -> FlaskForm:
-    """Return the form of an offer by `template`, with a field for each of its parameters (named `p-…`)."""
-    fields: dict[str, Any] = {f"p_{item.name}": _parameter_field(item) for item in TEMPLATES[template].parameters}
+    """Return the form of an offer by `template`, with a field for each of its parameters."""
+    fields = parameter_fields(TEMPLATES[template], PARAMETER)
     fields |= {
         "kind": RadioField(
             _("Price"),
@@ -180,31 +142,3 @@ def offer_form(template: str, **values: Any) -> FlaskForm:
         "audience": SelectMultipleField(_("Named recipients"), [Optional()], validate_choice=False),
     }
     return type("OfferForm", (FlaskForm,), fields)(data=values)
-
-
-def _parameter_field(parameter: Any) -> Any:
-    chinese = str(get_locale() or "en").startswith("zh")
-    label, needed = parameter.label(str(get_locale() or "en")), [InputRequired() if parameter.required else Optional()]
-    choices = [(code, names[1] if chinese else names[0]) for code, names in parameter.choices.items()]
-    match parameter.type:
-        case "integer":
-            limits = NumberRange(parameter.minimum or 0, parameter.maximum or 1_000_000)
-            return IntegerField(label, [*needed, limits], default=parameter.default)
-        case "date":
-            return DateField(label, needed)
-        case "choice":
-            return SelectField(label, needed, choices=options(choices), default=parameter.default)
-        case "choices":
-            return MultiCheckboxField(label, needed, choices=options(choices))
-        case _:
-            return BooleanField(label, default=parameter.default)
-
-
-def parameters_of(form: FlaskForm, template: str) -> dict[str, Any]:
-    """Return the template's parameters from a valid form, as plain JSON values."""
-    found = {}
-    for parameter in TEMPLATES[template].parameters:
-        value = form[f"p_{parameter.name}"].data
-        if value not in (None, "", []):
-            found[parameter.name] = value.isoformat() if hasattr(value, "isoformat") else value
-    return found

@@ -17,12 +17,13 @@ from exchange.access import Permission
 from exchange.appraisal import service as appraisal
 from exchange.catalog import plan_form, views
 from exchange.catalog.datasets import current_version, own_dataset
-from exchange.catalog.forms import offer_form, options, parameters_of
+from exchange.catalog.forms import PARAMETER, offer_form
 from exchange.catalog.models import Offer
 from exchange.catalog.offers import own_offer
 from exchange.catalog.preview import preview
 from exchange.catalog.web import blueprint, language
 from exchange.errors import AwaitingSignatureError, ExchangeError
+from exchange.fields import given_parameters, options
 from exchange.participants.models import Participant
 from exchange.web import current_actor, reading, requires, run, services, show_in_form
 
@@ -85,7 +86,7 @@ def _terms(form: FlaskForm, template: str) -> dict[str, Any]:
         price["amount_fen"] = form.amount.data
     return {
         "template": template,
-        "parameters": parameters_of(form, template),
+        "parameters": given_parameters(form, PARAMETER),
         "price": price,
         "visibility": form.visibility.data,
         "audience": list(form.audience.data or []) if form.visibility.data == "authorised" else [],
@@ -95,7 +96,7 @@ def _terms(form: FlaskForm, template: str) -> dict[str, Any]:
 def _show(error: ExchangeError, form: FlaskForm) -> None:
     """Put an error beside its field; a template's parameters have fields of their own."""
     if error.field and error.field.startswith("parameters."):
-        error.field = "p_" + error.field.removeprefix("parameters.")
+        error.field = PARAMETER + error.field.removeprefix("parameters.")
     if error.field == "price":
         error.field = "amount"
     show_in_form(error, form, "visibility")

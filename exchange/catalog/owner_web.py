@@ -116,7 +116,7 @@ def _steps(row: Dataset, missing: list[str]) -> list[dict[str, Any]]:
     open_step = next((name for name in missing), None)
     lacks = {
         "content": {"content", "publication"} & set(missing),
-        "description": {"description"} & set(missing),
+        "description": {"domain"} & set(missing),
         "rights": {"rights"} & set(missing),
         "grading": {"grading", "risk-assessment-missing", "grade-3-not-offered"} & set(missing),
         "offer": {"offer"} & set(missing),

@@ -145,15 +145,15 @@ def dictionary(version: DatasetVersion, offer: Offer | None) -> list[dict[str, A
 
 
 def missing(session: Session, dataset: Dataset) -> list[str]:
-    """Return what a draft still lacks before an offer can be published: content, publication, description, rights, grading."""
+    """Return what a draft still lacks before an offer can be published: content, publication, domain, rights, grading."""
     lacks = []
     version = current_version(session, dataset)
     if version is None:
         lacks.append("content")
     elif version.published_at is None:
         lacks.append("publication")
-    if not dataset.domain or not dataset.description:
-        lacks.append("description")
+    if not dataset.domain:
+        lacks.append("domain")
     if dataset.rights is None:
         lacks.append("rights")
     if dataset.grade is None:

@@ -2,65 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal, InvalidOperation
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
-from wtforms import (
-    BooleanField,
-    DateField,
-    Field,
-    IntegerField,
-    SelectField,
-    SelectMultipleField,
-    StringField,
-    TextAreaField,
-    ValidationError,
-)
-from wtforms.fields.choices import SelectChoice
-from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
-from wtforms.widgets import CheckboxInput, ListWidget
+from wtforms import BooleanField, DateField, Field, SelectField, TextAreaField, ValidationError
+from wtforms.validators import DataRequired, InputRequired, Length, Optional
 
-from contracts.odrl.templates import Parameter, Template
+from contracts.odrl.templates import Template
 from exchange.audit.service import timestamp
+from exchange.fields import YuanField, parameter_fields
 from exchange.negotiation.moves import LONGEST_TEXT
-from exchange.negotiation.terms import LARGEST_PRICE_FEN
 
 PREFIX = "parameter_"
 # Dates on pages are days in China; the end of a day is what its date means.
 _ZONE = ZoneInfo("Asia/Shanghai")
-
-
-class YuanField(StringField):
-    """An amount in yuan, kept as fen: "12.50" is 1250. Empty is None."""
-
-    fen: int | None = None
-
-    def process_formdata(self, valuelist: list[str]) -> None:
-        super().process_formdata(valuelist)
-        text = (self.data or "").strip().replace(",", "").removeprefix("¥")
-        self.fen = None
-        if not text:
-            return
-        try:
-            fen = Decimal(text) * 100
-            if not text.isascii() or fen != fen.to_integral_value() or not 0 <= fen <= LARGEST_PRICE_FEN:
-                raise InvalidOperation
-        except InvalidOperation:
-            raise ValueError(gettext("Write an amount such as 1250.00, from 0 to 10 billion yuan.")) from None
-        self.fen = int(fen)
-
-
-class MultiCheckboxField(SelectMultipleField):
-    """Several choices as check boxes; other values than those shown are refused."""
-
-    widget = ListWidget(prefix_label=False)
-    option_widget = CheckboxInput()
 
 
 class ProposalForm(FlaskForm):
@@ -79,6 +37,14 @@ class RequestForm(ProposalForm):
     intended_use = TextAreaField(_("What you will do with the data"), [Optional(), Length(max=LONGEST_TEXT)])
 
 
+def request_form(grade: int | None) -> type[FlaskForm]:
+    """Return the form of a request; data of grade 2 goes only to those who state their need."""
+    if grade != 2:
+        return RequestForm
+    need = TextAreaField(_("What you will do with the data"), [InputRequired(), Length(max=LONGEST_TEXT)])
+    return type("RequestForm", (RequestForm,), {"intended_use": need})
+
+
 class CounterForm(ProposalForm):
     open_end = BooleanField(_("No fixed end"))
     note = TextAreaField(_("Note to the other side"), [Optional(), Length(max=LONGEST_TEXT)])
@@ -88,28 +54,9 @@ class ReasonForm(FlaskForm):
     reason = TextAreaField(_("Reason"), [InputRequired(), Length(2, LONGEST_TEXT)])
 
 
-def with_template(base: type[FlaskForm], template: Template | None, locale: str) -> type[FlaskForm]:
+def with_template(base: type[FlaskForm], template: Template | None) -> type[FlaskForm]:
     """Return `base` with one field for each parameter that `template` asks for."""
-    if template is None:
-        return base
-    fields = {PREFIX + item.name: _field(item, locale) for item in template.parameters}
-    return type(base.__name__, (base,), fields)
-
-
-def parameter_fields(form: FlaskForm) -> list[Field]:
-    """Return the fields that belong to the template's parameters."""
-    return [field for field in form if field.name.startswith(PREFIX)]
-
-
-def parameters(fields: Iterable[Field]) -> dict[str, Any]:
-    """Return the template's parameters as JSON data; what was left empty is left out."""
-    given: dict[str, Any] = {}
-    for field in fields:
-        value = field.data
-        if value is None or value in ("", []):
-            continue
-        given[field.name.removeprefix(PREFIX)] = value.isoformat() if isinstance(value, date) else value
-    return given
+    return base if template is None else type(base.__name__, (base,), parameter_fields(template, PREFIX))
 
 
 def end_of_day(day: date) -> str:
@@ -120,19 +67,3 @@ def end_of_day(day: date) -> str:
 def local_day(moment: datetime | None) -> date | None:
     """Return the day in China on which `moment` falls."""
     return None if moment is None else moment.astimezone(_ZONE).date()
-
-
-def _field(item: Parameter, locale: str) -> Any:
-    label = item.label(locale)
-    required = [InputRequired()] if item.required and item.default is None else [Optional()]
-    if item.type == "integer":
-        return IntegerField(label, [*required, NumberRange(item.minimum, item.maximum)])
-    if item.type == "date":
-        return DateField(label, required)
-    if item.type == "boolean":
-        return BooleanField(label)
-    index = 1 if locale.startswith("zh") else 0
-    choices = [SelectChoice(value, words[index]) for value, words in item.choices.items()]
-    if item.type == "choices":
-        return MultiCheckboxField(label, required, choices=choices)
-    return SelectField(label, required, choices=choices, default=item.default)

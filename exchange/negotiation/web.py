@@ -15,6 +15,7 @@ from exchange.access import Permission
 from exchange.catalog import service as catalog
 from exchange.catalog.models import Dataset, DatasetVersion
 from exchange.errors import AwaitingSignatureError, ExchangeError, PolicyDeniedError
+from exchange.fields import fields_of, given_parameters
 from exchange.negotiation import agreements, forms, purposes, queries, words
 from exchange.negotiation.api import download
 from exchange.negotiation.models import Negotiation
@@ -59,8 +60,10 @@ def create(offer: str) -> Any:
     """Ask for an offer: purpose, intended use, and optionally other terms than the offer's."""
     wanted = catalog.visible_offer(reading(), current_actor(), offer)
     template = templates.TEMPLATES.get(request.values.get("template", ""))
-    form = forms.with_template(forms.RequestForm, template, _language())()
-    form.purpose.choices = [(item, purposes.title(item, _language())) for item in purposes.choices(wanted.policy)]
+    form = forms.with_template(forms.request_form(wanted.dataset.grade), template)()
+    named = [(item, purposes.title(item, _language())) for item in purposes.choices(wanted.policy)]
+    # What is chosen binds every later use, so nothing is chosen beforehand where there is a choice.
+    form.purpose.choices = [("", _("Choose…")), *named] if len(named) > 1 else named
     problem = None
     if form.validate_on_submit():
         try:
@@ -69,7 +72,7 @@ def create(offer: str) -> Any:
                 offer=offer,
                 purpose=form.purpose.data,
                 intended_use=form.intended_use.data or "",
-                proposed_price_fen=form.price.fen,
+                proposed_price_fen=form.price.data,
                 **_proposed_terms(form, template, "proposed_"),
                 valid_until=forms.end_of_day(form.valid_until.data) if form.valid_until.data else None,
             )
@@ -84,7 +87,7 @@ def create(offer: str) -> Any:
     return render_template(
         "negotiation/request.html",
         form=form,
-        fields=forms.parameter_fields(form),
+        fields=fields_of(form, forms.PREFIX),
         problem=problem,
         offer=wanted,
         dataset=dataset,
@@ -114,14 +117,14 @@ def counter(negotiation: str) -> Any:
     if "counter" not in queries.actions(row, current_actor()):
         return redirect(url_for("negotiation.show", negotiation=negotiation), code=303)
     template = templates.TEMPLATES.get(request.values.get("template", ""))
-    form = forms.with_template(forms.CounterForm, template, _language())()
+    form = forms.with_template(forms.CounterForm, template)()
     problem = None
     if form.validate_on_submit():
         try:
             run(
                 "negotiation.counter",
                 negotiation=negotiation,
-                price_fen=form.price.fen,
+                price_fen=form.price.data,
                 **_proposed_terms(form, template, ""),
                 valid_until=_chosen_end(form),
                 note=form.note.data or "",
@@ -136,7 +139,7 @@ def counter(negotiation: str) -> Any:
     return render_template(
         "negotiation/counter.html",
         form=form,
-        fields=forms.parameter_fields(form),
+        fields=fields_of(form, forms.PREFIX),
         problem=problem,
         template=template,
         templates=templates.TEMPLATES,
@@ -248,8 +251,7 @@ def _titles(identifiers: set[str]) -> dict[str, str]:
 def _proposed_terms(form: Any, template: Any, prefix: str) -> dict[str, Any]:
     if template is None:
         return {}
-    chosen = forms.parameters(forms.parameter_fields(form))
-    return {f"{prefix}template": template.name, f"{prefix}parameters": chosen}
+    return {f"{prefix}template": template.name, f"{prefix}parameters": given_parameters(form, forms.PREFIX)}
 
 
 def _chosen_end(form: forms.CounterForm) -> str | None:

@@ -47,6 +47,7 @@ class RegistrationForm(FlaskForm):
             SelectChoice("self-held", _("We keep it ourselves")),
         ],
         default="custodial",
+        validators=[InputRequired()],
     )
     signing_public_key = StringField(_("Public signing key (Ed25519, base64)"), [Optional(), Length(max=64)])
     encryption_public_key = StringField(_("Public encryption key (X25519, base64)"), [Optional(), Length(max=64)])
@@ -74,7 +75,7 @@ class PersonForm(FlaskForm):
     name = StringField(_("Full name"), [InputRequired(), Length(1, 100)])
     email = StringField(_("E-mail address"), [InputRequired(), Length(max=254)], render_kw={"type": "email"})
     password = PasswordField(_("First password"), [InputRequired()], render_kw={"autocomplete": "new-password"})
-    roles = SelectMultipleField(_("Roles"), choices=_ROLES)
+    roles = SelectMultipleField(_("Roles"), [InputRequired(_("Choose at least one role."))], choices=_ROLES)
 
 
 class TokenForm(FlaskForm):

@@ -7,7 +7,7 @@ from flask_wtf import FlaskForm
 from wtforms import SelectField, StringField, TextAreaField
 from wtforms.validators import DataRequired, InputRequired, Length, Optional
 
-from exchange.negotiation.forms import YuanField
+from exchange.fields import YuanField
 
 
 class TopUpForm(FlaskForm):

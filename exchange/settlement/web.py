@@ -59,14 +59,15 @@ def top_up() -> Any:
         .where(Participant.status == "verified")
         .order_by(Participant.name)
     )
-    form.participant.choices = [(firm.id, f"{firm.name} ({firm.credit_code})") for firm in firms]
+    known = [(firm.id, f"{firm.name} ({firm.credit_code})") for firm in firms]
+    form.participant.choices = [("", _("Choose…")), *known] if known else []
     problem = None
     if form.validate_on_submit():
         try:
             run(
                 "settlement.top_up",
                 participant=form.participant.data,
-                amount_fen=form.amount.fen,
+                amount_fen=form.amount.data,
                 reference=form.reference.data,
                 note=form.note.data or "",
             )

@@ -176,7 +176,7 @@ def test_a_wrong_form_says_what_is_wrong_beside_its_field(embedded, visit):
     assert "Without this right the dataset cannot be offered." in refused.get_data(as_text=True)
     path = f"/datasets/{dataset}/offers/new"
     for fields, text in (
-        ({"p_count": "0", "kind": "free"}, "Number must be between"),
+        ({"p_count": "0", "kind": "free"}, "Number must be at least 1"),
         ({"p_count": "2", "kind": "one-off", "amount": "1.234"}, "at most two decimals"),
         ({"p_count": "2", "kind": "one-off", "amount": ""}, "an amount above zero"),
     ):
