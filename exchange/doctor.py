@@ -14,6 +14,7 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from exchange import faults
+from exchange.audit.service import count_statements
 from exchange.config import Settings
 from exchange.database import Database, sqlite_module
 from exchange.errors import ExchangeError
@@ -144,7 +145,15 @@ def _ledger(settings: Settings) -> str:
         if SqlStorage(database.deferred).view().frontier.size == 0:
             raise ExchangeError("The ledger has no first entry.", f"Run `{_init(settings)}`.")
         log = open_log(settings, KeyStore.open(settings.key_store), database)
-        return f"{log.size()} entries, last checkpoint fits the tree"
+        with database.reading() as session:
+            size, found = log.size(), count_statements(session)
+    # The log's first entry is its own and stands in no index.
+    if found < size - 1:
+        raise ExchangeError(
+            f"{size - 1 - found} of {size} entries cannot be found by what they are about.",
+            "Rows of statement_index are missing: restore the newest backup.",
+        )
+    return f"{size} entries, all in the index; last checkpoint fits the tree"
 
 
 def _book(settings: Settings) -> str:
