@@ -6,6 +6,7 @@ LedgerError
 ├── AdmissionError            a statement that the log refuses
 ├── PolicyError               a trust policy that is malformed
 ├── ProofError                a proof that is malformed, impossible to build, or does not verify
+├── TimestampError            a time stamp that was not given or does not hold
 ├── AnchorError               a checkpoint cannot be anchored just now; `code` says why
 ├── BundleError               a bundle that cannot be written, or a file that is no bundle at all
 ├── VerificationError         one or more named problems in what was checked
@@ -38,6 +39,10 @@ class PolicyError(LedgerError):
 
 class ProofError(LedgerError):
     """A Merkle proof is malformed, cannot be built, or does not lead to the root."""
+
+
+class TimestampError(LedgerError):
+    """A time stamp was refused by its authority, is malformed, or does not verify."""
 
 
 class AnchorError(LedgerError):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import runpy
 import secrets
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,3 +54,43 @@ def postgresql_url(postgresql_server: Any) -> str:
     name = f"test_{secrets.token_hex(6)}"
     postgresql_server.psql(f"CREATE DATABASE {name};")
     return str(postgresql_server.get_uri(name))
+
+
+_OUTSIDERS = runpy.run_path(str(Path(__file__).with_name("outsiders.py")))
+
+
+@pytest.fixture
+def make_authority(tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Return a function that starts a time-stamping authority of a name; skips where there is no openssl."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl, the local time-stamping authority, is not installed")
+    made = []
+
+    def start(name: str = "authority") -> Any:
+        made.append(_OUTSIDERS["Authority"](tmp_path / name))
+        return made[-1]
+
+    yield start
+    for authority in made:
+        authority.close()
+
+
+@pytest.fixture
+def start_witness() -> Iterator[Callable[..., Any]]:
+    """Return a function that runs a witness as a process: `start(folder, log_vkey, name=…, listen=…)`."""
+    started = []
+
+    def start(*arguments: Any, **options: Any) -> Any:
+        started.append(_OUTSIDERS["run_witness"](*arguments, **options))
+        return started[-1]
+
+    yield start
+    for witness in started:
+        witness.kill()
+
+
+@pytest.fixture
+def auditors_tool() -> Callable[..., Any]:
+    """Run `python -m ledger` in a process of its own that knows nothing of this one."""
+    tool: Callable[..., Any] = _OUTSIDERS["auditors_tool"]
+    return tool

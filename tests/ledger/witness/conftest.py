@@ -1,10 +1,7 @@
 """Fixtures of the witness's tests: trees to sign, a witness over a fresh state, and one running as a process."""
 
 import hashlib
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,45 +81,3 @@ def setup(tmp_path: Path, cosigner: Cosigner) -> Setup:
     now = [1_700_000_000.0]
     other = Verifier("other.example/log", SigningKey.from_seed(b"O" * 32).public)
     return Setup(Witness(state, cosigner, [LOG, other], clock=lambda: now[0], found=found.append), state, found, now)
-
-
-@dataclass
-class Running:
-    """A witness that runs as a process of its own."""
-
-    process: subprocess.Popen[str]
-    url: str
-    vkey: str
-    folder: Path
-
-
-def tool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run the auditor's tool in a process of its own."""
-    command = [sys.executable, "-m", "ledger", *map(str, arguments)]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
-
-
-@pytest.fixture
-def start_witness() -> Iterator[Callable[..., Running]]:
-    """Return a function that makes (at first) and starts a witness in a folder."""
-    processes = []
-
-    def start(folder: Path, *, name: str = "auditor.example/w1", listen: str = "127.0.0.1:0") -> Running:
-        if not folder.exists():
-            assert tool("witness", "init", folder, "--name", name).returncode == 0
-            assert tool("witness", "trust", folder, LOG.to_vkey()).returncode == 0
-        command = [sys.executable, "-m", "ledger", "witness", "serve", str(folder), "--listen", listen]
-        environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-        processes.append(process)
-        assert process.stdout is not None
-        words = process.stdout.readline().split()
-        assert words, process.stderr.read() if process.stderr else ""
-        vkey = State(folder / "witness.db").vkey
-        return Running(process, words[2], vkey, folder)
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.communicate()

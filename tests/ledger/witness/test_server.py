@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from wsgiref.validate import validator
 
@@ -25,7 +26,7 @@ from ledger.witness.folder import Folder, decode_key
 from ledger.witness.server import WitnessServer, make_application
 from ledger.witness.state import State
 
-from .conftest import LOG, ORIGIN, Running, Setup, Tree, tool
+from .conftest import LOG, ORIGIN, Setup, Tree
 
 
 @pytest.fixture
@@ -197,13 +198,11 @@ def test_a_cosignature_of_another_checkpoint_is_not_taken(tree: Tree, setup: Set
         submit(lambda *_: reply, "http://w", setup.witness.cosigner.verifier, tree.signed(9), 9, 0, tree.path)
 
 
-def test_a_witness_process_keeps_its_word_through_kill_9(
-    start_witness: Callable[..., Running], tmp_path: Path, tree: Tree
-):
+def test_a_witness_process_keeps_its_word_through_kill_9(start_witness: Callable[..., Any], tmp_path: Path, tree: Tree):
     folder = tmp_path / "w"
     acknowledged = 0
     for round_number in range(12):
-        witness = start_witness(folder)
+        witness = start_witness(folder, LOG.to_vkey())
         verifier = Verifier.from_vkey(witness.vkey, COSIGNER_KINDS)
         killer = threading.Timer(0.004 * (round_number + 1), witness.process.kill)
         killer.start()
@@ -223,17 +222,17 @@ def test_a_witness_process_keeps_its_word_through_kill_9(
         if acknowledged > tree.size - 5:
             break
     assert acknowledged > 0
-    witness = start_witness(folder)
+    witness = start_witness(folder, LOG.to_vkey())
     forked = Tree("evil", max(acknowledged - 1, 0))
     answer = post(f"{witness.url}/add-checkpoint", forked.request(acknowledged, acknowledged))
     assert answer.status == 422
 
 
 def test_the_command_line_makes_runs_and_shows_a_witness(
-    start_witness: Callable[..., Running], tmp_path: Path, tree: Tree
+    start_witness: Callable[..., Any], auditors_tool: Callable[..., Any], tmp_path: Path, tree: Tree
 ):
     folder = tmp_path / "w"
-    witness = start_witness(folder)
+    witness = start_witness(folder, LOG.to_vkey())
     verifier = Verifier.from_vkey(witness.vkey, COSIGNER_KINDS)
     submit(post, witness.url, verifier, tree.signed(13), 13, 0, tree.path)
     assert post(f"{witness.url}/add-checkpoint", Tree("evil", 4).request(13, 40)).status == 422
@@ -244,35 +243,35 @@ def test_the_command_line_makes_runs_and_shows_a_witness(
     (proof,) = (folder / "misbehaviour").glob("*.txt")
     assert verify_misbehaviour(Misbehaviour.parse(proof.read_text("utf-8")), [LOG]).second.size == 40
 
-    shown = tool("witness", "show", folder)
+    shown = auditors_tool("witness", "show", folder)
     assert shown.returncode == 0
     assert f"{ORIGIN}: size 13, cosigned 20" in shown.stdout
     assert "MISBEHAVIOUR" in shown.stdout
-    document = json.loads(tool("witness", "show", folder, "--json").stdout)
+    document = json.loads(auditors_tool("witness", "show", folder, "--json").stdout)
     assert document["vkey"] == witness.vkey
     assert [log["size"] for log in document["logs"]] == ["13"]
     assert [item["file"] for item in document["misbehaviour"]] == [str(proof)]
 
 
-def test_the_command_line_refuses_what_would_be_unsafe(tmp_path: Path):
+def test_the_command_line_refuses_what_would_be_unsafe(auditors_tool: Callable[..., Any], tmp_path: Path):
     folder = tmp_path / "w"
-    made = tool("witness", "init", folder, "--name", "auditor.example/pq", "--algorithm", "ml-dsa-44")
+    made = auditors_tool("witness", "init", folder, "--name", "auditor.example/pq", "--algorithm", "ml-dsa-44")
     assert made.returncode == 0
     assert Verifier.from_vkey(made.stdout, COSIGNER_KINDS).kind == 6
     assert (folder / "key").stat().st_mode & 0o777 == 0o600
-    again = tool("witness", "init", folder, "--name", "auditor.example/pq")
+    again = auditors_tool("witness", "init", folder, "--name", "auditor.example/pq")
     assert (again.returncode, again.stderr) == (2, f"error: {folder} holds a witness already\n")
-    assert "names no log" in tool("witness", "serve", folder).stderr
-    assert tool("witness", "trust", folder, "nonsense").returncode == 2
-    assert tool("witness", "trust", folder, LOG.to_vkey()).returncode == 0
-    assert tool("witness", "trust", folder, LOG.to_vkey()).returncode == 0
+    assert "names no log" in auditors_tool("witness", "serve", folder).stderr
+    assert auditors_tool("witness", "trust", folder, "nonsense").returncode == 2
+    assert auditors_tool("witness", "trust", folder, LOG.to_vkey()).returncode == 0
+    assert auditors_tool("witness", "trust", folder, LOG.to_vkey()).returncode == 0
     assert (folder / "logs").read_text() == LOG.to_vkey() + "\n"
-    assert "not HOST:PORT" in tool("witness", "serve", folder, "--listen", "8090").stderr
+    assert "not HOST:PORT" in auditors_tool("witness", "serve", folder, "--listen", "8090").stderr
     (folder / "key").chmod(0o644)
-    assert "chmod 600" in tool("witness", "serve", folder, "--listen", "127.0.0.1:0").stderr
+    assert "chmod 600" in auditors_tool("witness", "serve", folder, "--listen", "127.0.0.1:0").stderr
     (folder / "witness.db").unlink()
-    assert "must not go on" in tool("witness", "serve", folder).stderr
-    assert tool("witness", "init", tmp_path / "v", "--name", "two words").returncode == 2
+    assert "must not go on" in auditors_tool("witness", "serve", folder).stderr
+    assert auditors_tool("witness", "init", tmp_path / "v", "--name", "two words").returncode == 2
 
 
 def test_a_private_key_is_read_back_and_no_error_quotes_it(tmp_path: Path):
@@ -297,10 +296,10 @@ def test_a_private_key_is_read_back_and_no_error_quotes_it(tmp_path: Path):
 
 
 def test_a_proof_that_was_found_just_before_a_crash_is_written_at_the_next_start(
-    start_witness: Callable[..., Running], tmp_path: Path, tree: Tree
+    start_witness: Callable[..., Any], tmp_path: Path, tree: Tree
 ):
     folder = tmp_path / "w"
-    witness = start_witness(folder)
+    witness = start_witness(folder, LOG.to_vkey())
     post(f"{witness.url}/add-checkpoint", tree.request(0, 9))
     post(f"{witness.url}/add-checkpoint", Tree("evil", 4).request(9, 9))
     witness.process.kill()
@@ -308,5 +307,5 @@ def test_a_proof_that_was_found_just_before_a_crash_is_written_at_the_next_start
     (proof,) = (folder / "misbehaviour").glob("*.txt")
     text = proof.read_text("utf-8")
     proof.unlink()
-    start_witness(folder)
+    start_witness(folder, LOG.to_vkey())
     assert proof.read_text("utf-8") == text
