@@ -51,6 +51,7 @@ class TesterChain:
         self._mines_at_once = True
         self._base_fee: int | None = None
         self.safe_depth = self.final_depth = 0
+        self.is_legacy = False
         self.sent: list[bytes] = []
         self.port = free_port()
         self.refuses: set[str] = set()
@@ -201,6 +202,8 @@ class TesterChain:
         block = dict(self._ask("eth_getBlockByNumber", [self._place(place), full]) or {})
         if place == "latest" and self._base_fee is not None:
             block["baseFeePerGas"] = self._base_fee
+        if self.is_legacy:
+            block.pop("baseFeePerGas", None)
         return block or None
 
     def _header(self, place: str) -> str:

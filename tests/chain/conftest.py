@@ -68,17 +68,35 @@ class Anchoring:
     def step(self, size: int = 100, *, later: timedelta = timedelta(minutes=1), at_once: bool = False) -> Any:
         """Let some time pass and take one step with a checkpoint of that size."""
         self.now += later
-        return self.anchorer().step(checkpoint(size), self.now, at_once=at_once)
+        return self.anchorer().step(self.checkpoint(size), self.now, at_once=at_once)
+
+    @staticmethod
+    def checkpoint(size: int) -> StoredCheckpoint:
+        """Return a checkpoint of a size; the chain looks at nothing but size and root."""
+        return StoredCheckpoint(size, size.to_bytes(32, "big"), f"the signed note of size {size}")
 
 
-def checkpoint(size: int) -> StoredCheckpoint:
-    """Return a checkpoint of a size; the chain looks at nothing but size and root."""
-    return StoredCheckpoint(size, size.to_bytes(32, "big"), f"the signed note of size {size}")
+@pytest.fixture
+def tester_chain() -> Iterator[Any]:
+    """A chain in this process, for what only a chain that obeys can show."""
+    made = _CHAINS["TesterChain"]()
+    yield made
+    made.stop()
 
 
 @pytest.fixture
 def anchoring(chain: Any) -> Anchoring:
     """A funded account and the contract, deployed on the chain."""
+    return _deployed(chain)
+
+
+@pytest.fixture
+def tester_anchoring(tester_chain: Any) -> Anchoring:
+    """The same on the chain in this process alone."""
+    return _deployed(tester_chain)
+
+
+def _deployed(chain: Any) -> Anchoring:
     node, account = Node.at(chain.url), Account(secrets.token_bytes(32))
     chain.fund(account.address, 10**18)
     contract = deploy(node, account, chain.chain_id, 100 * GWEI, lambda _: chain.mine())

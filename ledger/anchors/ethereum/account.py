@@ -48,7 +48,7 @@ class Account:
         document = _read_private(keystore, "keystore")
         try:
             return cls(bytes(_eth_account().decrypt(document, password)))
-        except (ValueError, TypeError, KeyError, NotImplementedError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, NotImplementedError) as error:
             raise AnchorError("keystore", f"the keystore {keystore} does not open with this password") from error
 
     def sign_anchor(self, chain_id: int, contract: bytes, link: Link, nonce: int, gas: int, fees: Fees) -> Signed:

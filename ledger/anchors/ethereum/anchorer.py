@@ -18,6 +18,8 @@ from ledger.errors import AnchorError
 from ledger.storage import StoredCheckpoint
 
 _GAS_MARGIN = (5, 4)
+# The first anchor of an account takes some 46,000, later ones 28,900; what is not used is not paid.
+_LEAST_GAS = 50_000
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Anchorer:
         self._require_chain()
         try:
             anchor = self._end_foreign(self._store.newest())
+            _require_growth(anchor, newest)
             if anchor is not None and not anchor.has_ended:
                 return self._advance(anchor, newest, now)
             if is_due(anchor, newest, now, timedelta() if at_once else self._plan.interval):
@@ -109,8 +112,13 @@ class Anchorer:
 
     def _attempt(self, contract: bytes, newest: StoredCheckpoint, nonce: int, offered: Fees, now: datetime) -> Attempt:
         link = Link(newest.size, newest.root)
-        needed = self._node.estimate(self._account.address, contract, link)
-        gas = needed * _GAS_MARGIN[0] // _GAS_MARGIN[1]
+        try:
+            needed = self._node.estimate(self._account.address, contract, link)
+        except AnchorError:
+            # Some nodes cannot estimate for an account that could not pay.
+            require_balance(self._node, self._account.address, _LEAST_GAS * offered.most)
+            raise
+        gas = max(needed * _GAS_MARGIN[0] // _GAS_MARGIN[1], _LEAST_GAS)
         require_balance(self._node, self._account.address, gas * offered.most)
         signed = self._account.sign_anchor(self._plan.chain_id, contract, link, nonce, gas, offered)
         return Attempt(link, newest.note, offered, gas, signed.raw, signed.hash, now)
@@ -131,34 +139,27 @@ class Anchorer:
         return count == anchor.nonce
 
     def _broadcast(self, anchor: Anchor, newest: StoredCheckpoint, now: datetime) -> Anchor:
-        """Send the newest attempt's stored bytes, as often as it takes, and offer more after a while of waiting."""
+        """Send the newest attempt's stored bytes, as often as it takes; offer more after a while of waiting."""
         if anchor.mined is not None:
             # A reorganisation has undone the block.
             anchor = replace(anchor, mined=None, reorganisations=anchor.reorganisations + 1)
             anchor = self._store.save(replace(anchor, state=State.BROADCAST))
         last = anchor.attempts[-1]
-        problem: AnchorError | None = None
-        if now - (last.sent_at or now) >= self._plan.patience:
+        taken, problem = self._send(anchor)
+        if taken and last.sent_at is None:
+            anchor = self._mark_sent(anchor, now)
+        elif now - (last.sent_at or last.at) >= self._plan.patience and self._is_waiting(anchor):
             anchor, problem = self._offer_more(anchor, newest, now)
-        try:
-            self._send(anchor)
-        except AnchorError as error:
-            if error.code != "node-refused" or anchor.attempts[-1] is not last or now - last.at < self._plan.patience:
-                raise
-            anchor, problem = self._offer_more(anchor, newest, now)
-            if problem is not None:
-                raise problem from error
-            self._send(anchor)
-        if anchor.attempts[-1].sent_at is None:
-            sent = replace(anchor.attempts[-1], sent_at=now)
-            anchor = replace(anchor, attempts=(*anchor.attempts[:-1], sent), state=State.BROADCAST)
-            anchor = self._store.save(anchor)
         if problem is not None:
             raise problem
         return anchor
 
+    def _mark_sent(self, anchor: Anchor, now: datetime) -> Anchor:
+        *earlier, last = anchor.attempts
+        return self._store.save(replace(anchor, attempts=(*earlier, replace(last, sent_at=now)), state=State.BROADCAST))
+
     def _offer_more(self, anchor: Anchor, newest: StoredCheckpoint, now: datetime) -> tuple[Anchor, AnchorError | None]:
-        """Store a transaction of the same nonce that offers more and carries the newest checkpoint, or say why not."""
+        """Store and send a transaction of the same nonce that offers more and carries the newest checkpoint, or say why not."""
         if anchor.sender != self._account.address:
             # The key was changed meanwhile; what the old one signed is still sent and watched.
             return anchor, None
@@ -167,10 +168,15 @@ class Anchorer:
             attempt = self._attempt(anchor.contract, newest, anchor.nonce, offered, now)
         except AnchorError as error:
             return anchor, error
-        return self._store.save(replace(anchor, attempts=(*anchor.attempts, attempt))), None
+        anchor = self._store.save(replace(anchor, attempts=(*anchor.attempts, attempt)))
+        taken, problem = self._send(anchor)
+        return self._mark_sent(anchor, now) if taken else anchor, problem
 
-    def _send(self, anchor: Anchor) -> None:
-        """Send the newest attempt. Raises AnchorError when the node has none of the attempts afterwards."""
+    def _send(self, anchor: Anchor) -> tuple[bool, AnchorError | None]:
+        """Send the newest attempt; return whether the network has it or another one now, and what is to be mended if not.
+
+        Raises AnchorError when the node does not answer.
+        """
         attempt = anchor.attempts[-1]
         try:
             self._node.send(attempt.raw)
@@ -178,12 +184,15 @@ class Anchorer:
             if error.code != "node-refused":
                 raise
             # Nodes also refuse what they have already. What counts is whether one of the attempts is known or mined.
-            if self._node.transactions(anchor.sender) > anchor.nonce:
-                return
-            if any(self._node.knows(earlier.hash) for earlier in reversed(anchor.attempts)):
-                return
+            if not self._is_waiting(anchor) or any(self._node.knows(tried.hash) for tried in reversed(anchor.attempts)):
+                return True, None
+            base_fee = self._node.market().base_fee
+            if base_fee is not None and base_fee > attempt.fees.most:
+                # The chain has grown dearer than the offer; more is offered in time, or it grows cheap again.
+                return False, None
             require_balance(self._node, anchor.sender, attempt.gas * attempt.fees.most)
-            raise
+            return False, error
+        return True, None
 
     def _watch(self, anchor: Anchor, now: datetime) -> Anchor:
         """Look where the anchor stands in the chain, and how deep."""
@@ -247,6 +256,15 @@ class Anchorer:
             return anchor
         proof = collect(self._node, anchor, self._store, self._final_number())
         return self._store.save(replace(anchor, proof=proof.to_bytes()))
+
+
+def _require_growth(anchor: Anchor | None, newest: StoredCheckpoint) -> None:
+    """Raise AnchorError when the log is not the one that was anchored: shorter, or another one of the same size."""
+    for attempt in () if anchor is None else anchor.attempts:
+        size, root = attempt.link.size, attempt.link.root
+        if newest.size < size or (newest.size == size and newest.root != root):
+            sentence = f"a tree head of {size} entries was anchored, and the log's of {newest.size} does not extend it"
+            raise AnchorError("rolled-back", sentence, anchored=size, found=newest.size)
 
 
 def _behind(found: int, expected: int) -> AnchorError:

@@ -95,9 +95,10 @@ class Node:
         return Market(_number(base_fee), self._tip())
 
     def estimate(self, sender: bytes, contract: bytes, link: Link) -> int:
-        """Return the gas that anchoring a tree head takes now."""
+        """Return the gas that anchoring a tree head takes after the latest block."""
+        # Nodes left to choose count what waits already, and what waits may never be mined.
         call = {"from": _hex(sender), "to": _hex(contract), "data": _hex(anchor_call(link))}
-        return _number(self._ask("eth_estimateGas", call))
+        return _number(self._ask("eth_estimateGas", call, "latest"))
 
     def estimate_deployment(self, sender: bytes, bytecode: bytes) -> int:
         """Return the gas that deploying a contract takes now."""
