@@ -7,13 +7,14 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import BindParameter, Row, and_, bindparam, or_, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
-from contracts.agreement import DOMAINS, Agreement, Role, Signature, SignedAgreement, digest_of
+from contracts.agreement import DOMAINS, Agreement, Role, Signature, SignedAgreement, digest_of, verify
 from contracts.errors import AgreementError
 from contracts.odrl import Policy, parse
 from exchange.access import Actor
@@ -151,14 +152,61 @@ def read(agreement: AgreementRecord) -> Agreement:
     return Agreement.from_bytes(agreement.document)
 
 
+def signed_document(agreement: AgreementRecord) -> Agreement:
+    """Return the document that both sides signed: whole, about what the record names, and with both signatures on it.
+
+    Whoever decides about access or money reads this and not the columns beside it, which are there to be searched.
+    Raises ConflictError where a signature is missing, or where document, signatures and record do not fit together.
+    """
+    if agreement.consumer_signature is None:
+        raise ConflictError(
+            ("This agreement is not signed by both sides.", "该协议尚未由双方签署。"),
+            ("Sign it first.", "请先签署。"),
+            code="not-signed",
+        )
+    try:
+        kept = (_signature(agreement.provider_signature), _signature(agreement.consumer_signature))
+        document = _checked(agreement.document, kept)
+    except AgreementError as error:
+        raise _altered((error.text_en, error.text_zh)) from error
+    named = (document.id, document.provider, document.consumer, document.dataset, document.dataset_version["id"])
+    if named != (
+        agreement.id, agreement.provider_id, agreement.consumer_id, agreement.dataset_id, agreement.version_id,
+    ):  # fmt: skip
+        raise _altered(("The record names other things than the signed document.", "记录与已签署的文件不一致。"))
+    return document
+
+
+def _altered(reason: tuple[str, str]) -> ConflictError:
+    return ConflictError(
+        (
+            f"The stored agreement is not the one that was signed. {reason[0]}",
+            f"保存的协议与签署的协议不一致。{reason[1]}",
+        ),
+        ("Tell the operator; nothing is delivered or paid under it.", "请联系运营方；在此期间不会交付或付款。"),
+        code="agreement-altered",
+    )
+
+
+@lru_cache(maxsize=512)
+def _checked(document: bytes, kept: tuple[Signature, ...]) -> Agreement:
+    """Every part of a delivery asks this; the same bytes with the same signatures are checked once."""
+    return verify(SignedAgreement(document, kept))
+
+
 def policy_of(agreement: AgreementRecord) -> Policy:
-    """Return the policy that both sides signed, with its assigner, assignee and target."""
-    return parse(json.loads(agreement.document)["policy"])
+    """Return the policy of the document, with its assigner, assignee and target."""
+    return _policy(agreement.document)
 
 
-def price_fen(agreement: AgreementRecord) -> int:
+@lru_cache(maxsize=512)
+def _policy(document: bytes) -> Policy:
+    return parse(json.loads(document)["policy"])
+
+
+def price_fen(document: Agreement) -> int:
     """Return the signed price in fen; zero for a free plan."""
-    return int(json.loads(agreement.document)["price"]["amount_fen"])
+    return int(document.price["amount_fen"])
 
 
 def signatures(agreement: AgreementRecord) -> list[SignatureView]:

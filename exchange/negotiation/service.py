@@ -18,7 +18,7 @@ from exchange.catalog import service as catalog
 from exchange.catalog.models import Dataset, Offer
 from exchange.errors import ConflictError, InvalidInputError, NotFoundError
 from exchange.negotiation import agreements
-from exchange.negotiation.agreements import get_agreement, policy_of
+from exchange.negotiation.agreements import get_agreement, policy_of, price_fen, signed_document
 from exchange.negotiation.models import AgreementRecord, Negotiation
 from exchange.negotiation.moves import as_side, check_move, locked, move, text
 from exchange.negotiation.purposes import require_understood
@@ -27,8 +27,8 @@ from exchange.participants.models import Participant
 from exchange.steps import EXCHANGE, Step, operation
 
 __all__ = [
-    "accept", "agree", "counter", "end_agreement", "finalize", "get_agreement", "locked_agreement", "policy_of",
-    "request", "require_not_frozen", "require_verified", "terminate", "text", "verify",
+    "accept", "agree", "counter", "end_agreement", "finalize", "get_agreement", "locked_agreement", "policy_of", "price_fen",
+    "request", "require_not_frozen", "require_verified", "signed_document", "terminate", "text", "verify",
 ]  # fmt: skip
 
 _SHORTEST_NEED = 10

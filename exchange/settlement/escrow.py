@@ -14,7 +14,6 @@ from sqlalchemy import select, update
 from exchange.audit.service import record
 from exchange.errors import NotFoundError
 from exchange.negotiation import service as negotiations
-from exchange.negotiation.agreements import price_fen
 from exchange.negotiation.models import AgreementRecord
 from exchange.settlement.book import CURRENCY, Leg, book, open_account
 from exchange.settlement.fees import fee_fen
@@ -25,9 +24,10 @@ from exchange.steps import EXCHANGE, Step
 def hold(step: Step, agreement: AgreementRecord) -> Escrow:
     """Hold the signed price of `agreement`, zero for a free plan; statement escrow.held.
 
-    Raises BalanceTooSmallError with the missing amount. Requires that nothing was held for it before.
+    Raises ConflictError unless both sides have signed it, BalanceTooSmallError with the missing amount. Requires that nothing
+    was held for it before.
     """
-    amount = price_fen(agreement)
+    amount = negotiations.price_fen(negotiations.signed_document(agreement))
     held = Escrow(
         id=step.new_id(),
         agreement_id=agreement.id,

@@ -221,12 +221,10 @@ def _require_fundable(step: Step, agreement: AgreementRecord) -> None:
             ("Sign it first, or start a new negotiation.", "请先签署，或重新发起协商。"),
             code="not-signed",
         )
-    if agreement.valid_until is not None and agreement.valid_until <= step.now:
+    end = negotiations.signed_document(agreement).valid_until
+    if end is not None and end <= step.now:
         raise ConflictError(
-            (
-                f"This agreement ended at {timestamp(agreement.valid_until)}.",
-                f"该协议已于 {timestamp(agreement.valid_until)} 到期。",
-            ),
+            (f"This agreement ended at {timestamp(end)}.", f"该协议已于 {timestamp(end)} 到期。"),
             ("Start a new negotiation.", "请重新发起协商。"),
             code="agreement-ended",
         )

@@ -13,7 +13,7 @@ from contracts.odrl import Decision, Deny, Permit, Request, World, evaluate
 from exchange.catalog.models import Dataset
 from exchange.errors import ConflictError, PolicyDeniedError
 from exchange.negotiation import service as negotiation
-from exchange.negotiation.models import AgreementRecord, Negotiation
+from exchange.negotiation.models import AgreementRecord
 from exchange.participants import facts
 from exchange.participants.models import Participant
 from exchange.settlement.models import Escrow
@@ -28,18 +28,19 @@ _OPERANDS = {"country": "spatial", "industry": "industry"}
 def decide(session: Session, agreement: AgreementRecord, at: datetime, *, taken: bool = False) -> Decision:
     """Decide whether `agreement` permits its consumer to use the dataset at `at`.
 
-    `taken`: the use was counted already when the transfer started, so this is a part of it and counts as none.
+    Policy, purpose and recipient are those of the signed document. `taken`: the use was counted already when the transfer
+    started, so this is a part of it and counts as none. Raises ConflictError where the document is not what was signed.
     """
+    signed = negotiation.signed_document(agreement)
     counter = session.get(UsageCounter, (agreement.id, ACTION))
-    terms = session.get_one(Negotiation, agreement.negotiation_id)
-    consumer = session.get_one(Participant, agreement.consumer_id)
+    consumer = session.get_one(Participant, signed.consumer)
     used = (counter.used if counter else 0) - (1 if taken else 0)
     request = Request(
         action=ACTION,
-        assignee=agreement.consumer_id,
-        target=agreement.dataset_id,
-        purpose=terms.purpose,
-        recipient=agreement.consumer_id,
+        assignee=signed.consumer,
+        target=signed.dataset,
+        purpose=signed.purpose,
+        recipient=signed.consumer,
         at=at,
         attributes={"fileFormat": FORMAT},
     )
@@ -47,7 +48,7 @@ def decide(session: Session, agreement: AgreementRecord, at: datetime, *, taken:
         counts={ACTION: max(0, used)},
         agreement_start=agreement.in_force_at,
         first_use=counter.first_use if counter else None,
-        paid_fen=_paid(session, agreement),
+        paid_fen=_paid(session, agreement) or 0,
         attributes=_verified_facts(consumer),
     )
     return evaluate(negotiation.policy_of(agreement), request, world)
@@ -59,13 +60,16 @@ def _verified_facts(consumer: Participant) -> Mapping[str, Any]:
     return {operand: known[fact] for fact, operand in _OPERANDS.items() if fact in known}
 
 
-def _paid(session: Session, agreement: AgreementRecord) -> int:
+def _paid(session: Session, agreement: AgreementRecord) -> int | None:
+    """Return what the consumer has paid in fen, None where nothing is held for the agreement, or no longer."""
     escrow = session.scalar(select(Escrow).where(Escrow.agreement_id == agreement.id))
-    return escrow.amount_fen if escrow is not None and escrow.state in {"held", "released"} else 0
+    return escrow.amount_fen if escrow is not None and escrow.state in {"held", "released"} else None
 
 
 def require_in_force(session: Session, agreement: AgreementRecord, at: datetime) -> None:
-    """Raise ConflictError unless the agreement is in force and valid, both firms verified, and the dataset not frozen."""
+    """Raise ConflictError unless the agreement is in force, valid by what was signed, and paid, both firms are verified, and the
+    dataset is not frozen.
+    """
     _require_parties(session, agreement)
     if agreement.state != "in_force":
         raise ConflictError(
@@ -73,11 +77,25 @@ def require_in_force(session: Session, agreement: AgreementRecord, at: datetime)
             ("Both parties must sign and the price must be held in escrow first.", "须先由双方签署并完成托管付款。"),
             code="agreement-not-in-force",
         )
-    if agreement.valid_until is not None and at >= agreement.valid_until:
+    signed = negotiation.signed_document(agreement)
+    if at < signed.valid_from:
+        raise ConflictError(
+            ("The agreement's validity has not begun.", "协议有效期尚未开始。"),
+            ("Wait for its first moment.", "请等待协议生效时间。"),
+            code="agreement-not-begun",
+        )
+    if signed.valid_until is not None and at >= signed.valid_until:
         raise ConflictError(
             ("The agreement's validity has ended.", "协议有效期已结束。"),
             ("Negotiate a new agreement.", "请重新协商新的协议。"),
             code="agreement-expired",
+        )
+    paid = _paid(session, agreement)
+    if paid is None or paid < negotiation.price_fen(signed):
+        raise ConflictError(
+            ("The signed price is not held for this agreement.", "该协议的签署价款未处于托管状态。"),
+            ("Fund the agreement, or ask the operator.", "请为协议付款，或联系运营方。"),
+            code="agreement-not-paid",
         )
 
 

@@ -34,8 +34,9 @@ from exchange import jobs
 from exchange.catalog import sealed as stored
 from exchange.catalog import service as catalog
 from exchange.catalog.models import DatasetVersion
-from exchange.errors import ExchangeError, UnavailableError
+from exchange.errors import ConflictError, ExchangeError, UnavailableError
 from exchange.jobs import Progress
+from exchange.negotiation import service as negotiation
 from exchange.negotiation.models import AgreementRecord
 from exchange.operations import Operations
 from exchange.participants import keys
@@ -148,13 +149,19 @@ def _read_order(operations: Operations, session: Session, row: TransferProcess) 
     agreement = session.get_one(AgreementRecord, row.agreement_id)
     version = session.get_one(DatasetVersion, row.version_id)
     provider = session.get_one(Participant, row.provider_id)
-    document = json.loads(agreement.document)
+    signed = negotiation.signed_document(agreement)
+    if version.digest != signed.dataset_version["digest"]:
+        raise ConflictError(
+            ("The stored version is not the one that the agreement names.", "保存的数据版本与协议所载版本不一致。"),
+            ("Tell the operator.", "请联系运营方。"),
+            code="agreement-altered",
+        )
     return _Order(
         transfer=row.id,
         agreement=agreement.document,
         agreement_id=agreement.id,
         dataset=row.dataset_id,
-        plan=Plan.from_json(document["plan"]),
+        plan=Plan.from_json(signed.plan),
         kind=version.kind,
         version_digest=version.digest,
         sources=catalog.open_version(operations.services, session, version),

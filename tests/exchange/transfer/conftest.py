@@ -26,6 +26,7 @@ from exchange.application import create_app, make_operations
 from exchange.audit.models import StatementIndex
 from exchange.catalog import uploads
 from exchange.config import load
+from exchange.negotiation import guards
 from exchange.negotiation.models import AgreementRecord, Negotiation
 from exchange.operations import Outcome
 from exchange.setup import initialise
@@ -100,13 +101,18 @@ class Trade:
         self.run(self.provider, "catalog.publish_offer", offer=drafted.result["id"])
         return str(drafted.result["id"])
 
-    def signed(self, offer: str | None = None, *, purpose: str = PURPOSE, **terms: Any) -> str:
-        """Return an agreement that both sides have signed."""
+    def signed(
+        self, offer: str | None = None, *, purpose: str = PURPOSE, signed_purpose: str | None = None, **terms: Any
+    ) -> str:
+        """Return an agreement that both sides have signed; `signed_purpose` is what it says where that is not what was asked for."""
         asked = self.run(
             self.consumer, "negotiation.request", offer=offer or self.offer(**terms), purpose=purpose,
             intended_use="Predict failures of our own spindles.",
         )  # fmt: skip
         negotiation = asked.result["negotiation"]
+        if signed_purpose is not None:
+            with self.changing(Negotiation, negotiation) as row:
+                row.purpose = signed_purpose
         self.run(self.provider, "negotiation.agree", negotiation=negotiation)
         return str(self.run(self.consumer, "negotiation.verify", negotiation=negotiation).result["agreement"])
 
@@ -152,15 +158,19 @@ class Trade:
         with self.exchange.operations.database.writing() as session:
             yield session.get_one(model, identifier)
 
-    def lapse(self, agreement: str, at: datetime) -> None:
-        """Let an agreement's validity end at `at`."""
-        with self.changing(AgreementRecord, agreement) as row:
-            row.valid_until = at
-
-    def restate_purpose(self, agreement: str, purpose: str) -> None:
-        """Let the stated purpose be another one than the parties agreed on."""
-        with self.changing(Negotiation, self.agreement_row(agreement).negotiation_id) as row:
-            row.purpose = purpose
+    def tampered(self, agreement: str, table: str, **values: Any) -> None:
+        """Change columns beside a signed document as somebody could who rules the database and takes its triggers away."""
+        key = "negotiation_id" if table == "negotiation" else "id"
+        identifier = getattr(self.agreement_row(agreement), key)
+        engine = self.exchange.operations.database.engine
+        with engine.begin() as connection:
+            if table == "agreement":
+                where = "" if connection.dialect.name == "sqlite" else " ON agreement"
+                connection.exec_driver_sql(f"DROP TRIGGER agreement_fixed{where}")
+            model = {"agreement": AgreementRecord, "negotiation": Negotiation}[table].__table__
+            connection.execute(model.update().where(model.c.id == identifier).values(values))
+            if table == "agreement":
+                guards.create_guards(connection)
 
     def client(self, actor: Actor | None = None) -> Any:
         """Return an API client that reads every answer to its end."""

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from contracts.odrl import parse
+from exchange.settlement import guards
+from exchange.settlement.models import Escrow
 
 
 def decisions(trade: Any, transfer: str) -> list[dict[str, Any]]:
@@ -59,19 +61,90 @@ def test_a_denied_request_is_recorded_with_its_reasons_and_takes_no_use(trade: A
     refused(client.post(f"/api/v1/transfers/{newest['id']}/token"), 409)
 
 
-def test_another_purpose_than_the_agreed_one_is_denied_by_name(embedded: Any, refused: Any) -> None:
-    agreement = embedded.agreement(template="purpose", parameters={"purposes": ["predictive-maintenance"]})
-    transfer = embedded.started(agreement)
-    embedded.restate_purpose(agreement, "marketing")
-    client = embedded.client(embedded.consumer)
+def test_a_signed_purpose_that_the_signed_policy_does_not_allow_is_denied_by_name(trade: Any, refused: Any) -> None:
+    agreement = trade.agreement(
+        template="purpose", parameters={"purposes": ["predictive-maintenance"]}, signed_purpose="marketing"
+    )
+    client = trade.client(trade.consumer)
+    document = refused(client.post(f"/api/v1/agreements/{agreement}/transfers", json={}), 403, "policy-denied")
+    assert [reason["left_operand"] for reason in document["reasons"]] == ["purpose"]
+
+
+def test_a_policy_that_lapses_suspends_the_transfer_and_the_refused_part_is_recorded(
+    trade: Any, refused: Any, later: Any
+) -> None:
+    agreement = trade.agreement(template="duration", parameters={"days": 1, "starts": "agreement"})
+    transfer = trade.started(agreement)
+    client = trade.client(trade.consumer)
+    later(timedelta(days=1, seconds=1))
+    refused(client.get(f"/api/v1/transfers/{transfer}/artefact"), 403, "policy-denied")
+    assert trade.transfer(transfer).state == "SUSPENDED"
+    assert trade.kinds(transfer)[-1] == "transfer.part_denied"
+
+
+def test_what_stands_beside_the_signed_document_decides_nothing(trade: Any, refused: Any) -> None:
+    """Purpose, end and price are read from what both signed, whatever the columns say that make it searchable."""
+    terms = {"template": "purpose", "parameters": {"purposes": ["predictive-maintenance"]}, "price_fen": 900}
+    kept, denied = trade.agreement(**terms), trade.agreement(**terms, signed_purpose="marketing")
+    transfer = trade.started(kept)
+    past = datetime.now(UTC) - timedelta(days=1)
+    trade.tampered(kept, "negotiation", purpose="marketing", policy={}, price={"amount_fen": 10**9})
+    trade.tampered(kept, "agreement", valid_until=past)
+    trade.tampered(denied, "negotiation", purpose="predictive-maintenance")
+    client = trade.client(trade.consumer)
+    assert client.get(f"/api/v1/transfers/{transfer}/artefact").status_code == 200
+    assert client.post(f"/api/v1/agreements/{kept}/transfers", json={}).status_code == 202
+    refused(client.post(f"/api/v1/agreements/{denied}/transfers", json={}), 403, "policy-denied")
+
+
+def test_a_longer_end_beside_the_signed_one_lengthens_nothing(trade: Any, refused: Any, later: Any) -> None:
+    end = (datetime.now(UTC) + timedelta(days=3)).isoformat()
+    asked = trade.run(
+        trade.consumer, "negotiation.request", offer=trade.offer(), purpose="predictive-maintenance",
+        intended_use="Predict failures of our own spindles.", valid_until=end,
+    )  # fmt: skip
+    negotiation = asked.result["negotiation"]
+    agreement = trade.run(trade.provider, "negotiation.agree", negotiation=negotiation).result["agreement"]
+    trade.run(trade.consumer, "negotiation.verify", negotiation=negotiation)
+    trade.run(trade.consumer, "settlement.fund", agreement=agreement)
+    trade.tampered(agreement, "agreement", valid_until=None)
+    later(timedelta(days=4))
+    client = trade.client(trade.consumer)
+    refused(client.post(f"/api/v1/agreements/{agreement}/transfers", json={}), 409, "agreement-expired")
+
+
+@pytest.mark.parametrize("what", ["document", "signature", "version"])
+def test_under_an_agreement_that_is_not_the_signed_one_nothing_leaves(trade: Any, refused: Any, what: str) -> None:
+    agreement, other = trade.agreement(), trade.agreement()
+    transfer = trade.started(agreement)
+    row = trade.agreement_row(agreement)
+    values: dict[str, Any] = {
+        "document": {"document": row.document.replace(b"predictive-maintenance", b"predictive-maintenancE")},
+        "signature": {"consumer_signature": trade.agreement_row(other).consumer_signature},
+        "version": {"version_id": trade.agreement_row(other).version_id},
+    }[what]
+    trade.tampered(agreement, "agreement", **values)
+    client = trade.client(trade.consumer)
     for answer in (
         client.post(f"/api/v1/agreements/{agreement}/transfers", json={}),
         client.get(f"/api/v1/transfers/{transfer}/artefact"),
     ):
-        document = refused(answer, 403, "policy-denied")
-        assert [reason["left_operand"] for reason in document["reasons"]] == ["purpose"]
-    assert embedded.transfer(transfer).state == "SUSPENDED"
-    assert embedded.kinds(transfer)[-1] == "transfer.part_denied"
+        document = refused(answer, 409, "agreement-altered")
+        assert "signed" in document["detail"]
+    assert client.post(f"/api/v1/agreements/{other}/transfers", json={}).status_code == 202
+
+
+def test_an_agreement_whose_price_is_not_held_delivers_nothing(trade: Any, refused: Any) -> None:
+    agreement = trade.agreement(price_fen=900)
+    engine = trade.exchange.operations.database.engine
+    with engine.begin() as connection:
+        where = "" if connection.dialect.name == "sqlite" else " ON escrow"
+        connection.exec_driver_sql(f"DROP TRIGGER escrow_settled_once{where}")
+        table = Escrow.__table__
+        connection.execute(table.update().where(table.c.agreement_id == agreement).values(amount_fen=1))
+        guards.create_guards(connection)
+    client = trade.client(trade.consumer)
+    refused(client.post(f"/api/v1/agreements/{agreement}/transfers", json={}), 409, "agreement-not-paid")
 
 
 def test_an_operand_that_the_exchange_does_not_know_denies_and_is_named(

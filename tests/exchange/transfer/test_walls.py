@@ -17,7 +17,18 @@ from exchange.web import required_permission
 
 UNKNOWN = "urn:uuid:01900000-0000-7000-8000-000000000000"
 # Names of a route's arguments that are ids of what belongs to somebody.
-OWNED = {"transfer", "agreement", "negotiation", "dataset", "version", "offer", "valuation", "identifier", "account"}
+OWNED = {
+    "transfer",
+    "agreement",
+    "negotiation",
+    "dataset",
+    "version",
+    "offer",
+    "valuation",
+    "identifier",
+    "account",
+    "user",
+}
 OTHERS = {"act", "kind", "index", "name", "filename", "token", "request_id", "participant"}
 
 # A body that passes each route's own checks, so that only the wall can refuse it.
@@ -28,6 +39,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "catalog_api.draft_offer": {"template": "internal-use", "price": {"kind": "free"}, "visibility": "public"},
     "catalog_api.change_offer": {"visibility": "public"},
     "catalog_api.reread": {},
+    "catalog_api.freeze": {"reason": "Not for us."},
+    "catalog_api.unfreeze": {"reason": "Not for us."},
     "catalog_api.grade": {"answers": {"safety": 1, "loss": 1, "reach": 1}, "category": "general"},
     "catalog_api.declare_rights": {
         "holding": True, "processing": True, "operating": True, "source": "own-production", "evidence": "Our own line, 42.",
@@ -35,6 +48,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "negotiations_api.counter": {"price_fen": 1},
     "negotiations_api.terminate": {"reason": "Not for us."},
     "accounts_api.refund": {"reason": "Not for us."},
+    "participants_api.set_roles": {"roles": ["buyer"]},
     "transfers_api.acknowledge": {"digest": "sha256:" + "0" * 64},
     "transfers_api.suspend": {"reason": "Not for us."},
     "transfers_api.terminate": {"reason": "Not for us."},
@@ -78,7 +92,7 @@ def estate(shared_embedded: Any, make_trade: Any) -> Estate:
         {
             "transfer": transfer, "agreement": agreement, "negotiation": row.negotiation_id, "dataset": row.dataset_id,
             "version": row.version_id, "offer": offer, "identifier": job, "account": accounts[0]["id"],
-            "valuation": valuation.json["id"],
+            "valuation": valuation.json["id"], "user": shared_embedded.person(trade.consumer, "buyer").user,
         },
     )  # fmt: skip
 
