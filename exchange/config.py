@@ -30,6 +30,10 @@ _NOT_SETTINGS = {
     "DATA",
     "URL",
     "TOKEN",
+    "ANCHOR_PASSWORD",
+    "TEST_ANVIL",
+    "TEST_NODE",
+    "TEST_VYPER",
     "TEST_S3_ENDPOINT",
     "TEST_S3_ACCESS_KEY",
     "TEST_S3_SECRET_KEY",
@@ -54,6 +58,14 @@ class Settings:
     trusted_proxies: int = 0
     exchange_name: str = "Industrial Data Exchange"
     ledger_origin: str = "exchange.local/log"
+    ethereum_rpc: str = field(default="", repr=False)
+    ethereum_chain_id: int = 0
+    ethereum_contract: str = ""
+    ethereum_keystore: Path = Path()
+    ethereum_password_file: Path = Path()
+    ethereum_max_fee_gwei: float = 50.0
+    ethereum_interval_minutes: int = 60
+    ethereum_confirmations: int = 64
     default_locale: str = "en"
     bind: str = "127.0.0.1:8000"
     workers: int = 1
@@ -178,14 +190,20 @@ def _convert(name: str, value: Any, wanted: type, *, secret: bool) -> Any:
 def _complete(settings: Settings) -> Settings:
     """Derive what is empty from the home folder; relative paths are those of the folder the program was started in."""
     home = settings.home.absolute()
+    key_store = _path(settings.key_store, home / "keys")
     return replace(
         settings,
         home=home,
         database_url=settings.database_url or f"sqlite:///{home / 'exchange.db'}",
         object_store=settings.object_store or str(home / "objects"),
-        key_store=settings.key_store if settings.key_store != Path() else home / "keys",
+        key_store=key_store,
+        ethereum_keystore=_path(settings.ethereum_keystore, key_store / "anchor.json"),
         public_url=settings.public_url.rstrip("/"),
     )
+
+
+def _path(given: Path, otherwise: Path) -> Path:
+    return given if given != Path() else otherwise
 
 
 def _agreeing(settings: Settings) -> Settings:
@@ -210,6 +228,12 @@ def _agreeing(settings: Settings) -> Settings:
                 ("Set s3_access_key and s3_secret_key.", "请设置 s3_access_key 和 s3_secret_key。"),
                 field=name,
             )
+    if settings.ethereum_rpc and not settings.ethereum_chain_id:
+        raise SettingsError(
+            ("The chain to anchor on is not named, and a node could follow any.", "未指定用于锚定的链，而节点可能属于任意一条链。"),
+            ("Set ethereum_chain_id, such as 1 for Ethereum's main net.", "请设置 ethereum_chain_id，例如以太坊主网为 1。"),
+            field="ethereum_chain_id",
+        )  # fmt: skip
     return settings
 
 

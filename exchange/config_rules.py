@@ -17,6 +17,8 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from exchange.errors import Bilingual
+from ledger.anchors.ethereum.chain import parse_address
+from ledger.errors import ProofError
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,16 @@ def _folder(value: Path) -> Refusal | None:
     return None
 
 
+def _file(value: Path) -> Refusal | None:
+    text = str(value)
+    if text.isprintable() and len(text) <= 4000 and (value == Path() or not value.is_dir()):
+        return None
+    return Refusal(
+        ("It takes the path of a file.", "应为文件路径。"),
+        ("Name the file itself, not a folder.", "请指定文件本身，而不是文件夹。"),
+    )
+
+
 def _database_url(value: str) -> Refusal | None:
     if not value:
         return None
@@ -157,6 +169,33 @@ def _address(value: str) -> Refusal | None:
     plain = url.path in {"", "/"} and not url.query and not url.fragment and "@" not in url.netloc
     known = url.scheme in {"http", "https"} and found[0] and found[1] != 0
     return None if plain and known and value.isprintable() and " " not in value else refusal
+
+
+def _rpc(value: str) -> Refusal | None:
+    """Refuse what is no address of a node. It may hold a key, so it is not repeated."""
+    refusal = Refusal(
+        ("This is not the http or https address of a node.", "这不是节点的 http 或 https 地址。"),
+        ("Give the address that the node's operator names, such as https://node.example.org/v1/KEY.",
+         "请填写节点运营方提供的地址，例如 https://node.example.org/v1/KEY。"),
+    )  # fmt: skip
+    try:
+        url = urlsplit(value)
+        known = url.scheme in {"http", "https"} and url.hostname and url.port != 0
+    except ValueError:
+        return refusal
+    return None if known and value.isprintable() and " " not in value else refusal
+
+
+def _ethereum_address(value: str) -> Refusal | None:
+    try:
+        parse_address(value)
+    except ProofError:
+        return Refusal(
+            (f"{value[:60]!r} is not an address on an Ethereum chain, or a character of it is wrong.", f"{value[:60]!r} 不是以太坊链上的地址，或其中有字符错误。"),
+            ("Copy it as `exchange audit anchor deploy` told it: 0x and 40 hexadecimal digits.",
+             "请按 `exchange audit anchor deploy` 给出的内容复制：0x 加 40 位十六进制数字。"),
+        )  # fmt: skip
+    return None
 
 
 def _optional(rule: Rule) -> Rule:
@@ -233,6 +272,14 @@ RULES: dict[str, Rule] = {
     "trusted_proxies": _number(0, 10),
     "exchange_name": _line(100, shortest=1),
     "ledger_origin": _origin,
+    "ethereum_rpc": _optional(_rpc),
+    "ethereum_chain_id": _number(0, 2**53 - 1),
+    "ethereum_contract": _optional(_ethereum_address),
+    "ethereum_keystore": _file,
+    "ethereum_password_file": _file,
+    "ethereum_max_fee_gwei": _number(0.000_001, 100_000, ("gwei", " gwei")),
+    "ethereum_interval_minutes": _number(1, 60 * 24 * 30, _MINUTES),
+    "ethereum_confirmations": _number(1, 100_000),
     "default_locale": _word("en", "zh"),
     "bind": _bind,
     "workers": _number(1, 64),

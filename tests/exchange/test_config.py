@@ -59,6 +59,14 @@ REFUSED: dict[str, list[Any]] = {
     "trusted_proxies": [-1, 11, "one", 1.0, True],
     "exchange_name": ["", "   ", "a\nb", "x" * 101, 5, {"zh": "x"}],
     "ledger_origin": ["two words", "", "a+b", "a\nb", 5],
+    "ethereum_rpc": ["node.example.org", "ftp://node", "https://", "http://[::1", "https://node:port", "https://a b", 5],
+    "ethereum_chain_id": [-1, 2**53, "main", 1.5],
+    "ethereum_contract": ["0x12", "5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeD", 5],
+    "ethereum_keystore": [5, "/", "a\nb"],
+    "ethereum_password_file": [True, "/", "a\nb"],
+    "ethereum_max_fee_gwei": [0, -1, "nan", "much", 10**6],
+    "ethereum_interval_minutes": [0, 43201],
+    "ethereum_confirmations": [0, "all"],
     "default_locale": ["fr", "", "EN", 1],
     "bind": ["8000", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "a b:80", "unix:socket", "http://127.0.0.1:8000", 8000],
     "workers": ["many", "0", "-1", 65, 2.7, "2.5", True, [2], ""],
@@ -137,6 +145,8 @@ def test_a_refused_secret_is_not_repeated(tmp_path: Path) -> None:
         {"s3_secret_key": 987654321},
         {"database_url": "postgresql://u:hid@den@db:x/y"},
         {"database_url": 987654321},
+        {"ethereum_rpc": "node.example.org/987654321"},
+        {"ethereum_rpc": 987654321},
     ):
         with pytest.raises(SettingsError) as refused:
             load({}, home=tmp_path, **given)
@@ -149,6 +159,15 @@ def test_the_s3_store_needs_both_keys(tmp_path: Path) -> None:
             load({}, home=tmp_path, object_store="s3://bucket", **given)
         assert refused.value.field == missing
     assert load({}, home=tmp_path, object_store="s3://bucket", s3_access_key="a", s3_secret_key="b").s3_region
+
+
+def test_anchoring_needs_the_number_of_its_chain(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="could follow any") as refused:
+        load({}, home=tmp_path, ethereum_rpc="https://node.example.org/v1/key")
+    assert refused.value.field == "ethereum_chain_id"
+    settings = load({}, home=tmp_path, ethereum_rpc="https://node.example.org/v1/key", ethereum_chain_id=1)
+    assert settings.ethereum_keystore == tmp_path / "keys" / "anchor.json"
+    assert "v1/key" not in repr(settings)
 
 
 def test_an_empty_path_is_none_and_leaves_the_default(tmp_path: Path) -> None:
