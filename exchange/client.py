@@ -184,10 +184,17 @@ class Client:
         return self.put(f"/datasets/{dataset}/rights", {**held, "source": source, "evidence": evidence})
 
     def grade(
-        self, dataset: str, answers: Mapping[str, int], category: str = "general", risk_assessment: str = ""
+        self,
+        dataset: str,
+        answers: Mapping[str, int],
+        category: str = "general",
+        risk_assessment: str = "",
+        reason: str = "",
     ) -> JSON:
-        """Answer the three impact questions of the grading guide; the grade follows."""
-        body = {"answers": dict(answers), "category": category, "risk_assessment": risk_assessment}
+        """Answer the three impact questions of the grading guide; the grade follows. An answer below the suggestion takes a reason."""
+        body = {
+            "answers": dict(answers), "category": category, "risk_assessment": risk_assessment, "reason": reason,
+        }  # fmt: skip
         return self.put(f"/datasets/{dataset}/grading", body)
 
     def draft_offer(self, dataset: str, **terms: Any) -> JSON:

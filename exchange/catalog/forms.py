@@ -14,6 +14,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, InputRequired, Length, Optional
 
 from contracts.odrl.templates import TEMPLATES
+from exchange.catalog.bounds import LONGEST_REASON, SHORTEST_REASON
 from exchange.catalog.datasets import DOMAINS, UPDATE_FREQUENCIES
 from exchange.fields import YuanField, options, parameter_fields
 from valuation.classification import categories, guide
@@ -119,6 +120,11 @@ def grading_form(**values: Any) -> FlaskForm:
     named = [(item.id, item.name_zh if chinese else item.name_en) for item in categories()]
     fields["category"] = RadioField(_("Category"), [InputRequired()], choices=options(named), default="general")
     fields["risk_assessment"] = StringField(_("Reference of the risk assessment"), [Optional(), Length(max=300)])
+    fields["reason"] = TextAreaField(
+        _("Why a lower answer than suggested is right"),
+        [Optional(), Length(SHORTEST_REASON, LONGEST_REASON)],
+        render_kw={"rows": 3},
+    )
     return type("GradingForm", (FlaskForm,), fields)(data=values)
 
 

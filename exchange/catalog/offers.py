@@ -16,7 +16,7 @@ from contracts.errors import ContractsError, PolicyError
 from contracts.odrl import parse, templates
 from exchange.access import Actor, Permission
 from exchange.audit.service import record
-from exchange.catalog import checks
+from exchange.catalog import bounds, checks
 from exchange.catalog.datasets import current_version, own_dataset
 from exchange.catalog.disputes import leave_listing
 from exchange.catalog.listing import PRICES, VISIBILITIES, forget_offer, index_offer
@@ -132,6 +132,7 @@ def publish_offer(step: Step, *, offer: str) -> dict[str, Any]:
     row = _draft(step, offer)
     dataset, version = row.dataset, row.version
     check_may_be_offered(dataset, row.visibility)
+    bounds.check_answered(dataset, version)
     if version.published_at is None:
         raise ConflictError(
             ("The provider's statement of this version is not signed yet.", "提供方尚未签署该版本的声明。"),

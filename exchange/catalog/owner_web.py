@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 from contracts.odrl.templates import TEMPLATES
 from exchange.access import Permission
 from exchange.appraisal import service as appraisal
-from exchange.catalog import drafts, uploads, views
+from exchange.catalog import bounds, drafts, uploads, views
 from exchange.catalog.datasets import current_version, own_dataset
 from exchange.catalog.forms import (
     FREQUENCIES,
@@ -31,7 +31,7 @@ from exchange.catalog.web import blueprint, domain_name, language, last_assessme
 from exchange.errors import AwaitingSignatureError, ExchangeError
 from exchange.jobs import get as get_job
 from exchange.web import current_actor, end_reading, operations, reading, requires, run, services, show_in_form
-from valuation.classification import guide, suggest
+from valuation.classification import Suggestion, guide
 
 _DESCRIBED = ("title", "description", "keywords", "domain", "coverage", "update_frequency")
 
@@ -112,13 +112,13 @@ def manage(dataset: str) -> str:
 
 def _steps(row: Dataset, missing: list[str]) -> list[dict[str, Any]]:
     """Return the listing's steps for the stepper: content, description, rights, grade, offer."""
-    blocked = {"risk-assessment-missing", "grade-3-not-offered"} & set(missing)
+    blocked = {"risk-assessment-missing", "grade-3-not-offered", bounds.CODE} & set(missing)
     open_step = next((name for name in missing), None)
     lacks = {
         "content": {"content", "publication"} & set(missing),
         "description": {"domain"} & set(missing),
         "rights": {"rights"} & set(missing),
-        "grading": {"grading", "risk-assessment-missing", "grade-3-not-offered"} & set(missing),
+        "grading": {"grading", "risk-assessment-missing", "grade-3-not-offered", bounds.CODE} & set(missing),
         "offer": {"offer"} & set(missing),
     }
     labels = {
@@ -220,15 +220,9 @@ def description(dataset: str) -> Any:
         except ExchangeError as error:
             show_in_form(error, form, "title")
             row = own_dataset(reading(), current_actor(), dataset)
-    return _form_page("catalog/description.html", row, form, suggestion=_suggestion(row))
-
-
-def _suggestion(row: Dataset) -> Any:
-    """Return the domain and the answers that the columns speak for, or None without a table."""
-    version = current_version(reading(), row)
-    if version is None or version.kind != "table":
-        return None
-    return suggest([column["name"] for column in version.schema], version.findings)
+    return _form_page(
+        "catalog/description.html", row, form, suggestion=bounds.suggestion_for(current_version(reading(), row))
+    )
 
 
 def _form_page(template: str, row: Dataset, form: FlaskForm, **more: Any) -> Any:
@@ -261,14 +255,14 @@ def rights(dataset: str) -> Any:
 def grading(dataset: str) -> Any:
     """Answer the three impact questions; the grade follows from them."""
     row = own_dataset(reading(), current_actor(), dataset)
-    suggestion = _suggestion(row)
+    suggestion = bounds.suggestion_for(current_version(reading(), row))
     form = grading_form(**_known_answers(row, suggestion))
     if form.validate_on_submit():
         answers = {question.id: int(form[question.id].data) for question in guide().questions}
         try:
             outcome = run(
                 "catalog.grade_dataset", dataset=dataset, answers=answers, category=form.category.data,
-                risk_assessment=form.risk_assessment.data or "",
+                risk_assessment=form.risk_assessment.data or "", reason=form.reason.data or "",
             )  # fmt: skip
             flash(_("Grade %(grade)s is recorded on the ledger.", grade=outcome.result["grade"]), "good")
             return _back(dataset)
@@ -277,11 +271,24 @@ def grading(dataset: str) -> Any:
         except ExchangeError as error:
             show_in_form(error, form, "category")
             row = own_dataset(reading(), current_actor(), dataset)
-    return _form_page("catalog/grading.html", row, form, suggestion=suggestion, questions=guide().questions)
+    return _form_page("catalog/grading.html", row, form, bounds=_bounds(suggestion), questions=guide().questions)
+
+
+def _bounds(suggestion: Suggestion | None) -> dict[str, dict[str, Any]]:
+    """Return for each question with a suggested lower bound the answer that it is, and why."""
+    found = {}
+    for question in guide().questions:
+        bound = suggestion.answers[question.id] if suggestion else 1
+        if suggestion and bound > 1:
+            answer = next(item for item in question.answers if item.grade == bound)
+            reasons = [item for item in suggestion.answer_reasons if item.points_to == question.id]
+            found[question.id] = {"answer": answer, "reasons": reasons}
+    return found
 
 
 def _known_answers(row: Dataset, suggestion: Any) -> dict[str, Any]:
     if row.grading is not None:
         answers = {item["question"]: str(item["grade"]) for item in row.grading["answers"]}
-        return {**answers, "category": row.category, "risk_assessment": row.grading["risk_assessment"]}
+        kept = {name: row.grading.get(name, "") for name in ("risk_assessment", "reason")}
+        return {**answers, "category": row.category, **kept}
     return {name: str(value) for name, value in suggestion.answers.items()} if suggestion else {}

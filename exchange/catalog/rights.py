@@ -11,8 +11,8 @@ from typing import Any
 
 from exchange.access import Permission
 from exchange.audit.service import record, timestamp
-from exchange.catalog import checks
-from exchange.catalog.datasets import CATEGORIES, own_dataset, require_no_open_offer
+from exchange.catalog import bounds, checks
+from exchange.catalog.datasets import CATEGORIES, current_version, own_dataset, require_no_open_offer
 from exchange.catalog.models import Dataset
 from exchange.errors import ConflictError, InvalidInputError
 from exchange.steps import Step, operation
@@ -74,9 +74,12 @@ def declare_rights(
 
 @operation("catalog.grade_dataset", Permission.DATASET_WRITE)
 def grade_dataset(
-    step: Step, *, dataset: str, answers: dict[str, Any], category: str, risk_assessment: str = ""
+    step: Step, *, dataset: str, answers: dict[str, Any], category: str, risk_assessment: str = "", reason: str = ""
 ) -> dict[str, Any]:
-    """Record the grade that follows from the three impact answers, and the category with its risk assessment."""
+    """Record the grade that follows from the three impact answers, and the category with its risk assessment.
+
+    Raises InvalidInputError where an answer is below what the columns suggest and no `reason` says why.
+    """
     row = own_dataset(step.session, step.actor, dataset, lock=True)
     require_no_open_offer(step.session, row)
     checked = checks.choice("category", category, CATEGORIES)
@@ -91,8 +94,10 @@ def grade_dataset(
             ),
             field="answers",
         ) from error
+    explained = bounds.check_reason(grading.answers, current_version(step.session, row), reason)
     row.grade, row.category = grading.grade, checked
-    row.grading = {**grading.to_json(), "risk_assessment": checks.line("risk_assessment", risk_assessment, 300)}
+    assessment = checks.line("risk_assessment", risk_assessment, 300)
+    row.grading = {**grading.to_json(), "risk_assessment": assessment, **explained}
     row.updated_at = step.now
     record(
         step,
@@ -105,7 +110,8 @@ def grade_dataset(
             "answers": dict(grading.answers),
             "rule": grading.rule,
             "guide": grading.guide,
-            "risk_assessment": row.grading["risk_assessment"],
+            "risk_assessment": assessment,
+            **explained,
         },
         signer=row.participant_id,
         subjects=[row.id],

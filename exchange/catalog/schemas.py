@@ -160,6 +160,10 @@ class DatasetSchema(Schema):
     versions = fields.List(fields.Nested(VersionSchema))
     offers = fields.List(fields.Nested(OfferSchema))
     missing = fields.List(fields.String(), metadata={"description": "what is missing before it can be offered"})
+    suggestion = fields.Dict(
+        allow_none=True,
+        metadata={"description": "data domain and lower bounds of the answers that the columns speak for"},
+    )
     created_at = fields.DateTime()
     updated_at = fields.DateTime()
 
@@ -189,6 +193,9 @@ class GradingSchema(Schema):
     )
     category = fields.String(required=True, validate=validate.OneOf(CATEGORIES))
     risk_assessment = fields.String(load_default="")
+    reason = fields.String(
+        load_default="", metadata={"description": "needed for an answer below what the columns suggest"}
+    )
 
 
 class PriceSchema(Schema):

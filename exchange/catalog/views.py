@@ -17,6 +17,7 @@ from contracts.odrl import describe, parse
 from exchange import jobs
 from exchange.access import Actor
 from exchange.audit.models import StatementIndex
+from exchange.catalog import bounds
 from exchange.catalog.datasets import current_version, open_offers
 from exchange.catalog.models import Dataset, DatasetVersion, Offer
 from exchange.catalog.rights import check_may_be_offered
@@ -44,6 +45,8 @@ def dataset_view(session: Session, actor: Actor, dataset: Dataset, offers: Seque
     }  # fmt: skip
     if own:
         view["missing"] = missing(session, dataset)
+        suggestion = bounds.suggestion_for(version)
+        view["suggestion"] = suggestion.to_json() if suggestion else None
         view["versions"] = [version_view(item, own=True) for item in dataset.versions]
     return view
 
@@ -164,6 +167,8 @@ def missing(session: Session, dataset: Dataset) -> list[str]:
         except ConflictError as error:
             if error.code in {"risk-assessment-missing", "grade-3-not-offered", "dataset-frozen"}:
                 lacks.append(error.code)
+        if version is not None and bounds.open_questions(dataset, version):
+            lacks.append(bounds.CODE)
     if not open_offers(session, dataset):
         lacks.append("offer")
     return lacks

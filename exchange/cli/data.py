@@ -117,6 +117,9 @@ def login(url: str, email: str, password: str, days: int) -> None:
     help="Answers to the three impact questions; the grade is the highest.",
 )
 @click.option(
+    "--impact-reason", default="", help="Why an answer below what the columns suggest is right; signed with the grade."
+)
+@click.option(
     "--template",
     default="internal-use",
     show_default=True,

@@ -15,6 +15,7 @@ from exchange.participants.credit_code import check_character
 
 _PURPOSE = "predictive-maintenance"
 _PRICE_FEN = 480_000
+_SHOWN_REASONS = 3
 # What the provider states it spent; invented for the demonstration, in fen by the accounts of the 2024 accounting rules.
 _COSTS = {"margin": "0.08", "age_years": "1", "life_years": "5", "expected_licences": 20}
 
@@ -132,12 +133,15 @@ def _offer(stage: Stage, provider: Client, dataset: str) -> str:
             ("holding", "processing", "operating"),
         )
     )
-    graded = provider.grade(dataset, {"safety": 1, "loss": 1, "reach": 1})
-    say(f"grade {graded['grade']} after the three impact questions")
+    suggestion = provider.get(f"/datasets/{dataset}")["suggestion"]
+    graded = provider.grade(dataset, suggestion["answers"])
+    say(f"grade {graded['grade']} after the three impact questions, answered as the columns suggest")
+    for reason in suggestion["answer_reasons"][:_SHOWN_REASONS]:
+        say(f"[dim]{reason['text_en']}[/]")
     proof(graded)
     drafted = provider.draft_offer(
         dataset, template="purpose-and-count", parameters={"purposes": [_PURPOSE], "count": 1},
-        price={"kind": "one-off", "amount_fen": _PRICE_FEN, "currency": "CNY"}, visibility="public",
+        price={"kind": "one-off", "amount_fen": _PRICE_FEN, "currency": "CNY"}, visibility="public" if graded["grade"] == 1 else "authorised",
     )  # fmt: skip
     published = provider.publish_offer(drafted["id"])
     shown = provider.offer(drafted["id"])

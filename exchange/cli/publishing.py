@@ -74,6 +74,7 @@ def publish(
     source: str | None,
     evidence: str,
     impact: tuple[int, int, int] | None,
+    impact_reason: str,
     template: str,
     parameters: Iterable[str],
     price_fen: int | None,
@@ -97,7 +98,7 @@ def publish(
     if source and evidence:
         client.declare_rights(dataset, source, evidence, ("holding", "processing", "operating"))
     if impact:
-        client.grade(dataset, dict(zip(("safety", "loss", "reach"), impact, strict=True)))
+        client.grade(dataset, dict(zip(("safety", "loss", "reach"), impact, strict=True)), reason=impact_reason)
     if price_fen is not None:
         report(0.9, "offering")
         price = {"kind": "one-off", "amount_fen": price_fen, "currency": "CNY"} if price_fen else {"kind": "free"}

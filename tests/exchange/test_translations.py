@@ -212,7 +212,14 @@ def trade(sqlite_exchange: Any, sample_csv: bytes) -> Any:
         source="own-production", evidence="自有产线，登记编号四十二。",
     )  # fmt: skip
     answers = {"safety": 1, "loss": 1, "reach": 1}
-    run(provider, "catalog.grade_dataset", dataset=dataset, answers=answers, category="general")
+    run(
+        provider,
+        "catalog.grade_dataset",
+        dataset=dataset,
+        answers=answers,
+        category="general",
+        reason="这些行均为虚构。" * 2,
+    )
     price = {"kind": "one-off", "amount_fen": 120_000, "currency": "CNY"}
     for _ in range(2):
         offer = run(

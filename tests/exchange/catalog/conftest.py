@@ -22,6 +22,8 @@ RIGHTS = {
     "source": "own-production",
     "evidence": "Own production line, register entry 42.",
 }
+# Their tables name people and prices, for which the columns suggest more than the lowest answers.
+REASON = "Every row of this table is invented."
 ANSWERS = {"safety": 1, "loss": 1, "reach": 1}
 
 
@@ -48,7 +50,7 @@ class Market:
         self.upload(actor, dataset, data, name)
         self.run(actor, "catalog.declare_rights", dataset=dataset, **RIGHTS)
         answers = {**ANSWERS, "safety": grade}
-        self.run(actor, "catalog.grade_dataset", dataset=dataset, answers=answers, category="general")
+        self.run(actor, "catalog.grade_dataset", dataset=dataset, answers=answers, category="general", reason=REASON)
         return dataset
 
     def draft(self, actor: Actor, dataset: str, **terms: Any) -> str:

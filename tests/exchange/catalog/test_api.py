@@ -13,7 +13,11 @@ RIGHTS = {
     "holding": True, "processing": True, "operating": True, "source": "own-production",
     "evidence": "Own production line, register entry 42.",
 }  # fmt: skip
-GRADING = {"answers": {"safety": 1, "loss": 1, "reach": 1}, "category": "general"}
+GRADING = {
+    "answers": {"safety": 1, "loss": 1, "reach": 1},
+    "category": "general",
+    "reason": "Every row of this table is invented.",
+}
 OFFER = {
     "template": "n-times",
     "parameters": {"count": 3},

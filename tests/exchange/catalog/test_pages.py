@@ -66,6 +66,7 @@ def test_a_dataset_goes_from_upload_to_an_open_offer_through_the_forms(market):
         reach="1",
         category="general",
         risk_assessment="",
+        reason="Every row of this table is invented.",
     )
     valued = owner.send(
         f"/datasets/{dataset}/valuation", f"/datasets/{dataset}/valuation", cost_collection="500,000", cost_cleaning="12000.50", margin="8",

@@ -92,7 +92,10 @@ class Trade:
             source="own-production", evidence="Own production line, register entry 42.",
         )  # fmt: skip
         answers = {"safety": 1, "loss": 1, "reach": 1}
-        self.run(self.provider, "catalog.grade_dataset", dataset=dataset, answers=answers, category="general")
+        self.run(
+            self.provider, "catalog.grade_dataset", dataset=dataset, answers=answers, category="general",
+            reason="Every row of this table is invented.",
+        )  # fmt: skip
         price = {"kind": "one-off", "amount_fen": price_fen, "currency": "CNY"} if price_fen else {"kind": "free"}
         drafted = self.run(
             self.provider, "catalog.draft_offer", dataset=dataset, template=template, parameters=parameters or {},
