@@ -103,6 +103,11 @@ class Policy:
             raise PolicyError(f"a policy has at most {MAX_BYTES} bytes")
         return _Parser().parse(data)
 
+    @classmethod
+    def of_log(cls, vkey: str) -> "Policy":
+        """Return the policy that trusts one log and asks for no cosignatures. Raises SignatureError."""
+        return cls(logs=(Log(Verifier.from_vkey(vkey, LOG_KINDS)),))
+
     def to_text(self) -> str:
         """Return the policy as a file that parses to the same policy."""
         lines = [_line("log", item.verifier.to_vkey(), item.url) for item in self.logs]

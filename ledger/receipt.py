@@ -13,6 +13,7 @@ from ledger.checkpoint import MAX_PATH, Checkpoint
 from ledger.errors import ProofError, SignatureError
 from ledger.hashing import HASH_SIZE, leaf_hash
 from ledger.note import decode_base64
+from ledger.policy import Policy, Verdict
 
 HEADER = "c2sp.org/tlog-proof@v1"
 
@@ -90,6 +91,18 @@ def parse_proof(text: str) -> TlogProof:
     if any(len(item) != HASH_SIZE for item in path):
         raise ProofError("a hash of the tlog-proof is not 32 bytes")
     return TlogProof(int(number), path, signed)
+
+
+def judge_proof(text: str, leaf: bytes, policy: Policy) -> Verdict:
+    """Check that the entry with this leaf hash is on a log of the policy; return the verdict on its checkpoint.
+
+    The verdict says whether the quorum of witnesses is reached. Raises ProofError or SignatureError when the
+    entry is not proven to be on such a log, or a signature of a key in the policy does not verify.
+    """
+    parts = parse_proof(text)
+    verdict = policy.judge(parts.checkpoint)
+    verify.inclusion(parts.index, verdict.checkpoint.size, leaf, parts.path, verdict.checkpoint.root)
+    return verdict
 
 
 def verify_proof(text: str, entry: bytes, trusted_vkey: str) -> Checkpoint:

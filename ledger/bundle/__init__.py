@@ -4,8 +4,18 @@
 exchange.
 """
 
+from ledger.bundle.attested import Attested, Trust
 from ledger.bundle.check import read_checkpoint, verify_bundle
 from ledger.bundle.report import BundleReport, Check, EntrySummary
 from ledger.bundle.write import write_bundle
 
-__all__ = ["BundleReport", "Check", "EntrySummary", "read_checkpoint", "verify_bundle", "write_bundle"]
+__all__ = [
+    "Attested",
+    "BundleReport",
+    "Check",
+    "EntrySummary",
+    "Trust",
+    "read_checkpoint",
+    "verify_bundle",
+    "write_bundle",
+]

@@ -6,7 +6,7 @@ goes on after a failure wherever that makes sense, so that one report shows the 
 
 import base64
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,32 +15,43 @@ from ledger import checkpoint, verify
 from ledger.attestation import GENESIS, Attestations
 from ledger.bundle import layout
 from ledger.bundle.archive import Archive, open_archive
-from ledger.bundle.report import BundleReport, Check, EntrySummary
+from ledger.bundle.attested import Attesting, Trust
+from ledger.bundle.report import BundleReport, Check, EntrySummary, moment_text
 from ledger.canonical import decode
 from ledger.checkpoint import Checkpoint
 from ledger.entry import SIGNATURE, SIGNER, Entry, Opening, Signature, verify_opening, verify_signature
 from ledger.errors import BundleError, CanonicalError, LedgerError, SignatureError, VerificationError
-from ledger.note import Verifier
+from ledger.note import ED25519, Verifier
 from ledger.receipt import parse_proof
 
 Progress = Callable[[int, int], None]
 """Called with (done, total)."""
 
 
-def verify_bundle(path: Path | str, trusted_vkey: str | None = None, progress: Progress | None = None) -> BundleReport:
+def verify_bundle(
+    path: Path | str,
+    trusted_vkey: str | None = None,
+    progress: Progress | None = None,
+    *,
+    trust: Trust | None = None,
+) -> BundleReport:
     """Return the verdict on a bundle.
 
-    With `trusted_vkey`, the log's key obtained by another way, the report is `pinned`; without it the
-    key inside the bundle is used, which proves only that the bundle is consistent with itself. Raises
-    BundleError when the file is no bundle at all, SignatureError when `trusted_vkey` is malformed.
+    With `trusted_vkey`, the log's key obtained by another way, or a policy in `trust` that names the log, the
+    report is `pinned`; without, the key inside the bundle is used, which proves only that the bundle is
+    consistent with itself. A policy asks for its quorum of cosignatures besides; certificates in `trust` judge
+    time stamps. Raises BundleError when the file is no bundle at all, SignatureError when `trusted_vkey` is
+    malformed.
     """
-    if trusted_vkey is not None:
-        trusted_vkey = Verifier.from_vkey(trusted_vkey).to_vkey()
+    trust = trust or Trust()
+    pinned = [] if trusted_vkey is None else [Verifier.from_vkey(trusted_vkey).to_vkey()]
+    if trust.policy is not None and not pinned:
+        pinned = [item.verifier.to_vkey() for item in trust.policy.logs if item.verifier.kind == ED25519]
     with open_archive(Path(path)) as archive:
         missing = [name for name in (layout.MANIFEST, layout.CHECKPOINT) if name not in archive]
         if len(missing) == 2 and not archive.indexes():
             raise BundleError(f"{path} is a zip archive, but not a bundle")
-        return _Checker(archive, trusted_vkey).run(progress)
+        return _Checker(archive, pinned, trust).run(progress)
 
 
 def read_checkpoint(path: Path) -> tuple[str, str | None]:
@@ -68,7 +79,8 @@ class _Signed:
 @dataclass
 class _Checker:
     archive: Archive
-    pinned_vkey: str | None
+    pinned: Sequence[str]
+    trust: Trust
     checks: list[Check] = field(default_factory=list)
     manifest: dict[str, Any] = field(default_factory=dict)
     vkey: str | None = None
@@ -79,6 +91,7 @@ class _Checker:
     signed: list[_Signed] = field(default_factory=list)
     erased: list[tuple[int, str, str | None]] = field(default_factory=list)
     documents: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    attesting: Attesting | None = None
 
     def run(self, progress: Progress | None) -> BundleReport:
         if self.archive.problems:
@@ -88,6 +101,7 @@ class _Checker:
         self._check_manifest()
         self._check_trust()
         self._check_checkpoint()
+        self._check_attested()
         indexes = self.archive.indexes()
         for done, index in enumerate(indexes, 1):
             self._check_entry(index)
@@ -129,11 +143,11 @@ class _Checker:
             self.vkey = layout.policy_vkey(self.archive.read(layout.POLICY))
         except (BundleError, SignatureError) as error:
             problems.append(str(error))
-        if self.pinned_vkey is not None:
-            if self.vkey not in (None, self.pinned_vkey):
-                problems.append(f"the bundle is of the log {self.vkey}, not of {self.pinned_vkey}")
-            self.vkey = self.pinned_vkey
-        source = "given by you" if self.pinned_vkey else "taken from the bundle itself: compare it with one you trust"
+        if self.pinned and self.vkey not in self.pinned:
+            if self.vkey is not None:
+                problems.append(f"the bundle is of the log {self.vkey}, not of {' or '.join(self.pinned)}")
+            self.vkey = self.pinned[0]
+        source = "given by you" if self.pinned else "taken from the bundle itself: compare it with one you trust"
         self._add("trust", layout.POLICY, problems, f"log key {source}")
 
     def _check_checkpoint(self) -> None:
@@ -147,6 +161,13 @@ class _Checker:
             return
         found = self.checkpoint
         self._add("checkpoint", layout.CHECKPOINT, [], f"{found.origin} at size {found.size}, root {found.root.hex()}")
+
+    def _check_attested(self) -> None:
+        if self.checkpoint is None or self.vkey is None:
+            return
+        self.attesting = Attesting(self.archive, self.vkey, self.checkpoint, self.note, self.trust)
+        self.attesting.run()
+        self.checks += self.attesting.checks
 
     def _check_entry(self, index: int) -> None:
         subject = f"entry {index}"
@@ -338,14 +359,16 @@ class _Checker:
             checks=self.checks,
             log_origin=None if self.checkpoint is None else self.checkpoint.origin,
             vkey=self.vkey,
-            pinned=self.pinned_vkey is not None,
+            pinned=bool(self.pinned),
             size=None if self.checkpoint is None else self.checkpoint.size,
             subject=subject if isinstance(subject, dict) else {},
             entries=[self._summary(entry) for entry in self.entries.values()],
+            attestations=[] if self.attesting is None else self.attesting.found,
         )
 
     def _summary(self, entry: Entry) -> EntrySummary:
         signer = self.values.get(entry.index, {}).get(SIGNER)
+        existed_by = None if self.attesting is None else self.attesting.existed_by(entry.index)
         return EntrySummary(
             index=entry.index,
             kind=entry.kind,
@@ -354,4 +377,5 @@ class _Checker:
             agreement=entry.agreement,
             counter=entry.counter,
             signer=str(signer.get("participant")) if isinstance(signer, dict) else None,
+            existed_by=None if existed_by is None else moment_text(existed_by),
         )

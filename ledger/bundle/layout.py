@@ -5,8 +5,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ledger.errors import SignatureError
+from ledger.errors import PolicyError, SignatureError
 from ledger.note import Verifier
+from ledger.policy import Policy
 
 FORMAT = "industrial-data-exchange/bundle/v1"
 
@@ -17,9 +18,11 @@ CHECKPOINT = "checkpoint"
 FIXED = (README, MANIFEST, POLICY, CHECKPOINT)
 
 _INDEX = r"(0|[1-9][0-9]{0,18})"
+_SIZE = r"([1-9][0-9]{0,18})"
 NAME = re.compile(
     rf"README\.txt|manifest\.json|trust\.policy|checkpoint"
     rf"|entries/{_INDEX}\.json|proofs/{_INDEX}\.tlog-proof|openings/{_INDEX}\.json"
+    rf"|attested/{_SIZE}\.(?:checkpoint|proof|tsr)"
     r"|documents/[^/\\\x00-\x1f]{1,200}"
 )
 _DOCUMENT = re.compile(r"documents/(?!\.\.?$)[^/\\\x00-\x1f]{1,200}")
@@ -40,6 +43,17 @@ def openings_name(index: int) -> str:
     return f"openings/{index}.json"
 
 
+def attested_name(size: int, kind: str) -> str:
+    """Return a file of an attested checkpoint: its `checkpoint`, `proof` or `tsr`."""
+    return f"attested/{size}.{kind}"
+
+
+def attested_size(name: str) -> int | None:
+    """Return the size that a file of an attested checkpoint belongs to, or None for any other file."""
+    found = re.fullmatch(rf"attested/{_SIZE}\.[a-z]+", name)
+    return int(found[1]) if found else None
+
+
 def document_name(name: str) -> str | None:
     """Return the file of an attachment, or None when its name cannot stand in a bundle."""
     path = f"documents/{name}"
@@ -52,18 +66,15 @@ def index_of(name: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def policy(vkey: str) -> bytes:
-    """Return a trust policy of one log and no witnesses (c2sp.org/tlog-policy)."""
-    return f"log {vkey}\nquorum none\n".encode()
-
-
 def policy_vkey(data: bytes) -> str:
     """Return the vkey of the one log that a trust policy names. Raises SignatureError."""
-    lines = [line.split() for line in data.decode("utf-8", "replace").split("\n")]
-    named = [parts[1] for parts in lines if len(parts) > 1 and parts[0] == "log"]
-    if len(named) != 1:
+    try:
+        logs = Policy.parse(data).logs
+    except PolicyError as error:
+        raise SignatureError(f"the trust policy is malformed: {error}") from error
+    if len(logs) != 1:
         raise SignatureError("the trust policy does not name exactly one log")
-    return Verifier.from_vkey(named[0]).to_vkey()
+    return Verifier.from_vkey(logs[0].verifier.to_vkey()).to_vkey()
 
 
 def digest(data: bytes) -> str:

@@ -1,6 +1,8 @@
 """The verdict on a bundle: every check by name, what it looked at, and what it found."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 
@@ -25,6 +27,18 @@ class EntrySummary:
     agreement: str | None = None
     counter: int | None = None
     signer: str | None = None
+    existed_by: str | None = None
+    """By when it existed at the latest, as a time-stamping authority says that the auditor trusts."""
+
+
+@dataclass(frozen=True)
+class Attestation:
+    """A checkpoint that outsiders vouched for: when which trusted witness cosigned it (seconds since the epoch), and
+    by when a trusted authority says that it existed."""
+
+    size: int
+    cosigned: Mapping[str, int]
+    stamped: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -38,6 +52,7 @@ class BundleReport:
     size: int | None = None
     subject: dict[str, Any] = field(default_factory=dict)
     entries: list[EntrySummary] = field(default_factory=list)
+    attestations: list[Attestation] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -55,4 +70,12 @@ class BundleReport:
         for entry in document["entries"]:
             entry["index"] = str(entry["index"])
             entry["counter"] = None if entry["counter"] is None else str(entry["counter"])
+        for item in document["attestations"]:
+            item["size"] = str(item["size"])
+            item["stamped"] = None if item["stamped"] is None else moment_text(item["stamped"])
         return document
+
+
+def moment_text(moment: datetime) -> str:
+    """Return a moment in RFC 3339, UTC, to the second."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

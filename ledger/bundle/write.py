@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import IO, Any
 
 from ledger.bundle import layout
+from ledger.bundle.attested import Attestations, Attested
+from ledger.bundle.attested import files as attested_files
 from ledger.canonical import encode
 from ledger.entry import Entry, Erased, Opening
 from ledger.errors import BundleError, CanonicalError
 from ledger.log import Log
+from ledger.policy import Policy
 from ledger.receipt import format_proof
+from ledger.storage import StoredCheckpoint
 
 Progress = Callable[[int, int], None]
 """Called with (done, total)."""
@@ -28,24 +32,28 @@ def write_bundle(
     attachments: Mapping[str, bytes] | None = None,
     *,
     progress: Progress | None = None,
+    policy: Policy | None = None,
+    attested: Attestations | None = None,
 ) -> None:
     """Write the bundle of some statements; the log's genesis is always among them.
 
     `subject` says in JSON what the bundle is about. Every attachment must be named by its SHA-256 in an
     open field of one of the statements (`digest`, `…_digest`, `…_digests`). The same log and arguments
-    give the same bytes. A Path is replaced as a whole or not at all. Raises NotFoundError for an unknown
+    give the same bytes. `attested` gives the checkpoints that outsiders vouched for; the largest of them that
+    covers all entries and has the quorum of `policy` is the bundle's own, else the newest is. A Path is
+    replaced as a whole or not at all. Raises NotFoundError for an unknown
     statement, BundleError for an attachment that no statement names or that has no usable name.
     """
     log.integrate()
     indexes = sorted({0, *(log.index_of(statement_id) for statement_id in statement_ids)})
     documents = dict(attachments or {})
     if not isinstance(target, Path):
-        _Writer(target, log).write(indexes, subject, documents, progress)
+        _Writer(target, log, policy, attested).write(indexes, subject, documents, progress)
         return
     partial = target.with_name(target.name + ".partial")
     try:
         with partial.open("wb") as file:
-            _Writer(file, log).write(indexes, subject, documents, progress)
+            _Writer(file, log, policy, attested).write(indexes, subject, documents, progress)
         os.replace(partial, target)
     finally:
         partial.unlink(missing_ok=True)
@@ -54,9 +62,12 @@ def write_bundle(
 class _Writer:
     """One bundle in the making."""
 
-    def __init__(self, file: IO[bytes], log: Log[Any]) -> None:
+    def __init__(self, file: IO[bytes], log: Log[Any], policy: Policy | None, attested: Attestations | None) -> None:
         self._file = file
         self._log = log
+        self._policy = policy or Policy.of_log(log.vkey)
+        self._attestations = attested
+        self._attested: Sequence[Attested] = ()
         self._signed = log.latest()
         self._files: dict[str, dict[str, str]] = {}
         self._entries: list[dict[str, str]] = []
@@ -69,10 +80,15 @@ class _Writer:
         documents: Mapping[str, bytes],
         progress: Progress | None,
     ) -> None:
+        self._choose(indexes)
         with zipfile.ZipFile(self._file, "w", zipfile.ZIP_DEFLATED) as archive:
             self._put(archive, layout.README, _readme(self._log, self._signed.size, indexes).encode())
-            self._put(archive, layout.POLICY, layout.policy(self._log.vkey))
+            self._put(archive, layout.POLICY, self._policy.to_text().encode("utf-8", "surrogateescape"))
             self._put(archive, layout.CHECKPOINT, self._signed.note.encode())
+            for item in self._attested:
+                extension = self._log.consistency_proof(item.size, self._signed.size)
+                for name, data in attested_files(item, extension):
+                    self._put(archive, name, data)
             for done, index in enumerate(indexes, 1):
                 self._put_entry(archive, index)
                 if progress is not None:
@@ -87,6 +103,18 @@ class _Writer:
                 self._put(archive, path, data)
                 named[path] = self._digests[layout.digest(data)]
             self._put(archive, layout.MANIFEST, self._manifest(subject, named))
+
+    def _choose(self, indexes: Sequence[int]) -> None:
+        """Choose the checkpoint under which the entries are proven, and the attested ones that come with it."""
+        if self._attestations is None:
+            return
+        found = sorted(self._attestations(indexes, self._signed.size), key=lambda item: item.size)
+        known = [item for item in found if item.size <= self._signed.size]
+        for item in reversed(known):
+            if item.size > indexes[-1] and self._policy.judge(item.note).reached:
+                self._signed = StoredCheckpoint(item.size, item.root, item.note)
+                break
+        self._attested = [item for item in known if item.size <= self._signed.size]
 
     def _put(self, archive: zipfile.ZipFile, name: str, data: bytes) -> None:
         self._files[name] = {"sha256": layout.digest(data), "size": str(len(data))}
@@ -157,16 +185,22 @@ entries/N.json           entry N, verbatim. Its SHA-256 after one zero byte is i
 proofs/N.tlog-proof      the proof that entry N is in the log (c2sp.org/tlog-proof)
 openings/N.json          salts and values behind the commitments of entry N; some may be erased
 documents/               documents, each named by its SHA-256 in one of the entries
-checkpoint               the log's signed size and root (c2sp.org/tlog-checkpoint)
-trust.policy             the log's key (c2sp.org/tlog-policy)
+checkpoint               the log's signed size and root (c2sp.org/tlog-checkpoint), with the cosignatures of
+                         witnesses (c2sp.org/tlog-cosignature) where there were any
+attested/                earlier checkpoints for which witnesses or a time-stamping authority vouched
+                         (.tsr: RFC 3161), each with the proof that the checkpoint above extends it
+trust.policy             the log's key and its witnesses (c2sp.org/tlog-policy), as the log names them
 manifest.json            what is in this archive
 
 Proven: every entry stands in the log at its index; who signed it, under a key that the log attests;
 that no value or document was altered since; that no statement about an agreement is missing between
 the first and the last one included here (their counters have no gap).
 
-Not proven: what manifest.json says this archive is about; that a statement was true; when it was
-made, beyond what its signer says; that entries which this archive leaves out do not exist; that
-other readers of the log are shown the same log
-(compare the checkpoint with theirs: python -m ledger consistency OLD NEW).
+Not proven: what manifest.json says this archive is about; that a statement was true; that entries
+which this archive leaves out do not exist.
+
+Proven only with more that you bring: that others are shown the same log, by the cosignatures of
+witnesses that you trust (--policy FILE), or by comparing checkpoints (python -m ledger consistency
+OLD NEW); by when an entry existed, beyond what its signer says, by a time stamp of an authority that
+you trust (--tsa-ca FILE).
 """

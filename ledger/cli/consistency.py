@@ -4,10 +4,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ledger import checkpoint, proof, verify
+from ledger import checkpoint, misbehaviour, proof, verify
 from ledger.cli.output import FAILED, VERIFIED, tell
 from ledger.cli.sources import load_checkpoint, open_database
 from ledger.errors import LedgerError, ProofError, SignatureError
+from ledger.misbehaviour import Misbehaviour
 from ledger.note import Verifier
 
 
@@ -23,6 +24,9 @@ def add(commands: Any) -> argparse.ArgumentParser:
     parser.add_argument("new", type=Path, metavar="NEW")
     parser.add_argument("--proof", type=Path, help="a file with the proof, one base64 hash per line")
     parser.add_argument("--database", help="the URL of a copy of the log's database, to build the proof from")
+    parser.add_argument(
+        "--misbehaviour", type=Path, metavar="FILE", help="where to write the proof that the log forked, if it did"
+    )
     parser.set_defaults(run=_run)
     return parser
 
@@ -34,19 +38,52 @@ def _run(options: argparse.Namespace) -> int:
     if key is None:
         raise LedgerError("name the log's key with --key")
     key = Verifier.from_vkey(key).to_vkey()
+    path: list[bytes] = []
     try:
         old, new = checkpoint.verify(old_note, key), checkpoint.verify(new_note, key)
         if old.size > new.size:
             raise ProofError(f"OLD has size {old.size}, NEW only {new.size}")
         path = [] if old.size == new.size else _proof(options, carried, old.size, new.size)
         verify.consistency(old.size, new.size, path, old.root, new.root)
-    except (ProofError, SignatureError) as error:
+    except SignatureError as error:
         return tell(options, {"ok": False, "problem": str(error)}, f"NOT CONSISTENT: {error}.", FAILED)
+    except ProofError as error:
+        found = _misbehaviour(options, Verifier.from_vkey(key), old_note, new_note, path)
+        return _tell_inconsistent(options, str(error), found)
     report = {"ok": True, "origin": new.origin, "old": str(old.size), "new": str(new.size), "pinned": bool(options.key)}
     text = f"CONSISTENT: {new.origin} at size {new.size} extends size {old.size}; nothing before was changed."
     if not options.key:
         text += f"\nThe key came from a bundle; compare it with one from a source you trust:\n  {key}"
     return tell(options, report, text, VERIFIED)
+
+
+def _misbehaviour(
+    options: argparse.Namespace, key: Verifier, old_note: str, new_note: str, path: list[bytes]
+) -> Misbehaviour | None:
+    """Return the proof that the log forked, if what is at hand proves it; a failed proof alone does not."""
+    old, new = checkpoint.unsafe_parse(old_note), checkpoint.unsafe_parse(new_note)
+    if options.database is not None and old.size < new.size and old.size & (old.size - 1) == 0:
+        # Here a consistency proof leaves its first node out: the root at the old size, in this tree.
+        path = [proof.root(old.size, open_database(options.database).hashes), *path]
+    try:
+        return misbehaviour.from_trees([key], old_note, new_note, path)
+    except (ProofError, SignatureError):
+        return None
+
+
+def _tell_inconsistent(options: argparse.Namespace, problem: str, found: Misbehaviour | None) -> int:
+    report: dict[str, Any] = {"ok": False, "problem": problem, "misbehaviour": None}
+    text = f"NOT CONSISTENT: {problem}."
+    if found is not None:
+        what = misbehaviour.verify_misbehaviour(found).text
+        report["misbehaviour"] = what
+        text += f"\nMISBEHAVIOUR PROVEN: {what}. No honest log does that."
+        if options.misbehaviour is None:
+            text += " Write the proof to a file with --misbehaviour FILE; anybody can verify it."
+        else:
+            options.misbehaviour.write_text(found.to_text(), "utf-8")
+            text += f"\nThe proof is {options.misbehaviour}; anybody verifies it with: python -m ledger verify FILE"
+    return tell(options, report, text, FAILED)
 
 
 def _proof(options: argparse.Namespace, carried: tuple[int, list[bytes]] | None, old: int, new: int) -> list[bytes]:

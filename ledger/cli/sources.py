@@ -1,6 +1,7 @@
 """Opening what a command is pointed at: checkpoints in files, and the database of a log."""
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -8,6 +9,8 @@ from urllib.parse import quote
 from ledger import checkpoint
 from ledger.bundle import read_checkpoint
 from ledger.errors import LedgerError
+from ledger.policy import MAX_BYTES as MAX_POLICY_BYTES
+from ledger.policy import Policy
 from ledger.receipt import HEADER, parse_proof
 
 _MAX_TEXT = 1 << 20
@@ -28,6 +31,21 @@ def load_checkpoint(path: Path) -> tuple[str, tuple[int, list[bytes]] | None, st
         note = parse_proof(note).checkpoint
     checkpoint.unsafe_parse(note)
     return note, carried, None
+
+
+def load_policy(path: Path | None, key: str | None) -> Policy | None:
+    """Return whom the auditor trusts: by a policy file, or by the log's key alone; None when neither is given."""
+    if path is None:
+        return None if key is None else Policy.of_log(key)
+    with path.open("rb") as file:
+        policy = Policy.parse(file.read(MAX_POLICY_BYTES + 1))
+    if not policy.logs and key is not None:
+        return replace(policy, logs=Policy.of_log(key).logs)
+    if key is not None:
+        raise LedgerError("the policy names the log's key already; leave --key out")
+    if not policy.logs:
+        raise LedgerError(f"{path} names no log; add a `log` line, or name its key with --key")
+    return policy
 
 
 def open_database(url: str) -> Any:

@@ -1,27 +1,44 @@
-"""`verify`: judge an evidence bundle."""
+"""`verify`: judge evidence: a bundle, a receipt, a signed checkpoint, or a proof of misbehaviour."""
 
 import argparse
+import zipfile
 from pathlib import Path
 from typing import Any
 
-from ledger.bundle import BundleReport, Check, verify_bundle
+from ledger.bundle import BundleReport, Check, Trust, verify_bundle
 from ledger.cli.output import FAILED, VERIFIED, print_json, progress
+from ledger.cli.papers import verify_paper
+from ledger.cli.sources import load_policy
 
 
 def add(commands: Any) -> argparse.ArgumentParser:
     """Add the command; return its parser."""
-    parser: argparse.ArgumentParser = commands.add_parser("verify", help="verify an evidence bundle")
-    parser.add_argument("bundle", type=Path, help="the zip file")
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "verify", help="verify an evidence bundle, a receipt, a checkpoint or a proof of misbehaviour"
+    )
+    parser.add_argument("file", type=Path, help="a bundle's zip, a receipt or tlog-proof, a checkpoint, or a proof")
+    parser.add_argument(
+        "--policy", type=Path, help="whom you trust: logs, witnesses and how many (c2sp.org/tlog-policy)"
+    )
+    parser.add_argument(
+        "--tsa-ca", type=Path, action="append", default=[], metavar="FILE",
+        help="a certificate of a time-stamping authority that you trust (repeatable)",
+    )  # fmt: skip
+    parser.add_argument("--entry", type=Path, help="with a receipt: the entry's exact bytes")
     parser.set_defaults(run=_run)
     return parser
 
 
 def _run(options: argparse.Namespace) -> int:
-    report = verify_bundle(options.bundle, options.key, progress=progress("entries"))
+    policy = load_policy(options.policy, options.key)
+    if not zipfile.is_zipfile(options.file):
+        return verify_paper(options, policy)
+    trust = Trust(policy, [path.read_bytes() for path in options.tsa_ca])
+    report = verify_bundle(options.file, trust=trust, progress=progress("entries"))
     if options.json:
-        print_json({"bundle": str(options.bundle)} | report.to_json())
+        print_json({"bundle": str(options.file)} | report.to_json())
     else:
-        _print(options.bundle, report)
+        _print(options.file, report)
     return VERIFIED if report.ok else FAILED
 
 
@@ -34,7 +51,8 @@ def _print(path: Path, report: BundleReport) -> None:
     for name, checks in groups.items():
         failed = [check for check in checks if not check.ok]
         print(f"  {'FAILED' if failed else 'ok':6} {name:11} {_summary(checks, failed)}")
-        for check in failed or [check for check in checks if name == "erasure"]:
+        told = len(checks) > 1 and name in ("erasure", "time", "attested")
+        for check in failed or (checks if told else []):
             print(f"         {check.subject}: {check.detail}")
     if not report.ok:
         print(f"NOT VERIFIED: {len(report.problems)} of {len(report.checks)} checks failed.")

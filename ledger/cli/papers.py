@@ -1,0 +1,101 @@
+"""`verify` of what is one text: a receipt, a signed checkpoint, or a proof of misbehaviour."""
+
+import argparse
+import json
+from typing import Any
+
+from ledger import checkpoint, misbehaviour, receipt
+from ledger.cli.output import FAILED, VERIFIED, tell
+from ledger.entry import Entry
+from ledger.errors import LedgerError, ProofError, SignatureError, VerificationError
+from ledger.hashing import leaf_hash
+from ledger.misbehaviour import Misbehaviour, verify_misbehaviour
+from ledger.policy import Policy, Verdict
+
+_MAX_TEXT = 4 << 20
+
+
+def verify_paper(options: argparse.Namespace, policy: Policy | None) -> int:
+    """Judge the text in `options.file` by what it is. Raises LedgerError when it is nothing of the kind."""
+    with options.file.open("rb") as file:
+        text = file.read(_MAX_TEXT).decode("utf-8", "replace")
+    if text.startswith(misbehaviour.HEADER):
+        return _misbehaviour(options, text, policy)
+    if policy is None:
+        raise LedgerError(
+            "name whom you trust, with --policy or --key; or is this not a bundle, a receipt or a checkpoint?"
+        )
+    if text.startswith(receipt.HEADER) or text.lstrip().startswith("{"):
+        return _receipt(options, text, policy)
+    return _checkpoint(options, text, policy)
+
+
+def _misbehaviour(options: argparse.Namespace, text: str, policy: Policy | None) -> int:
+    trusted = [] if policy is None else [item.verifier for item in policy.logs]
+    try:
+        finding = verify_misbehaviour(Misbehaviour.parse(text), trusted)
+    except (ProofError, SignatureError) as error:
+        return tell(options, {"ok": False, "problem": str(error)}, f"NOT PROVEN: {error}.", FAILED)
+    report = {"ok": True, "pinned": finding.pinned, "misbehaviour": finding.text, "origin": finding.first.origin}
+    words = f"MISBEHAVIOUR PROVEN: {finding.text}. No honest log does that."
+    if not finding.pinned:
+        words += "\nThe log's key came from the proof itself; give the one that you know with --key."
+    return tell(options, report, words, VERIFIED)
+
+
+def _receipt(options: argparse.Namespace, text: str, policy: Policy) -> int:
+    proof, claimed = _proof_text(text)
+    body = None if options.entry is None else options.entry.read_bytes()
+    index = receipt.parse_proof(proof).index
+    leaf = claimed if body is None else leaf_hash(body)
+    if leaf is None:
+        raise LedgerError("name the entry's exact bytes with --entry: a tlog-proof alone does not say what it proves")
+    try:
+        verdict = receipt.judge_proof(proof, leaf, policy)
+        if body is not None and (inside := Entry.parse(body)).index != index:
+            raise VerificationError([f"the receipt is of entry {index}, the bytes are those of entry {inside.index}"])
+    except (ProofError, SignatureError, VerificationError) as error:
+        return tell(options, {"ok": False, "problem": str(error)}, f"NOT VERIFIED: {error}.", FAILED)
+    what = f"entry {index}" if body is not None else f"an entry {index} with the leaf hash {leaf.hex()}"
+    return _quorum(options, verdict, f"{what} stands on {verdict.checkpoint.origin}")
+
+
+def _checkpoint(options: argparse.Namespace, text: str, policy: Policy) -> int:
+    checkpoint.unsafe_parse(text)
+    try:
+        verdict = policy.judge(text)
+    except SignatureError as error:
+        return tell(options, {"ok": False, "problem": str(error)}, f"NOT VERIFIED: {error}.", FAILED)
+    return _quorum(options, verdict, f"{verdict.checkpoint.origin} signed size {verdict.checkpoint.size}")
+
+
+def _quorum(options: argparse.Namespace, verdict: Verdict, what: str) -> int:
+    """Tell what is proven of an entry or a checkpoint, and whether the witnesses agree."""
+    times = {name: item.time for name, item in verdict.cosignatures.items()}
+    report: dict[str, Any] = {
+        "ok": verdict.reached,
+        "origin": verdict.checkpoint.origin,
+        "size": str(verdict.checkpoint.size),
+        "root": verdict.checkpoint.root.hex(),
+        "cosigned": times,
+        "missing": list(verdict.missing),
+        "shortfalls": list(verdict.shortfalls),
+    }
+    if not verdict.reached:
+        lines = "".join(f"\n  {line}" for line in verdict.shortfalls)
+        return tell(options, report, f"NOT VERIFIED: {what}, but the witnesses' quorum is not reached.{lines}", FAILED)
+    names = ", ".join(times) or "none"
+    words = f"VERIFIED: {what}, in the tree of size {verdict.checkpoint.size}. Witnesses that cosigned it: {names}."
+    return tell(options, report, words, VERIFIED)
+
+
+def _proof_text(text: str) -> tuple[str, bytes | None]:
+    """Return the tlog-proof of a receipt, and the leaf hash that a JSON receipt names."""
+    if text.startswith(receipt.HEADER):
+        return text, None
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise LedgerError(f"neither a tlog-proof nor a JSON receipt: {error}") from error
+    found = receipt.Receipt.from_json(document.get("receipt", document) if isinstance(document, dict) else {})
+    return found.proof, found.leaf_hash
