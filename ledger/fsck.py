@@ -17,7 +17,7 @@ from ledger.errors import SignatureError, VerificationError
 from ledger.hashing import HASH_SIZE, leaf_hash
 from ledger.note import Verifier
 from ledger.storage import Record, Storage, StoredCheckpoint
-from ledger.tree import Frontier, position
+from ledger.tree import KEPT_LEVEL, Frontier
 
 Progress = Callable[[int, int], None]
 """Called with (done, total)."""
@@ -105,7 +105,7 @@ class _Fsck:
         for record in self.storage.records(0, stated.size):
             while self.frontier.size < record.index:
                 self._add(self.frontier.size, "entry", "is missing")
-                self._grow(self._stored_leaf(self.frontier.size), sizes)
+                self._grow(self._missing_leaf(self.frontier.size, record), sizes)
             self._check_record(record, sizes)
             if progress is not None:
                 progress(self.frontier.size, stated.size)
@@ -141,7 +141,7 @@ class _Fsck:
             # Going on with the stored hash, the damage is named here and not at every later entry.
             self._add(record.index, "tree", "its bytes do not have the leaf hash that is stored")
             leaf = stored
-        if self._grow(leaf, sizes)[1:] != list(record.hashes[1:]):
+        if self._grow(leaf, sizes)[KEPT_LEVEL:] != list(record.hashes[1:]):
             self._add(record.index, "tree", "a subtree hash stored with it is missing or not that of its entries")
 
     def _check_entry(self, record: Record, entry: Entry) -> None:
@@ -196,11 +196,13 @@ class _Fsck:
             self.roots[self.frontier.size] = self.frontier.root()
         return created
 
-    def _stored_leaf(self, index: int) -> bytes:
+    def _missing_leaf(self, index: int, after: Record) -> bytes:
+        """Return the leaf hash of an entry that is not there, if the one after it says what it was."""
         try:
-            return self.storage.hashes([position(0, index)])[0]
+            found = Entry.parse(after.body).previous if after.index == index + 1 else None
         except VerificationError:
-            return bytes(HASH_SIZE)
+            found = None
+        return found or bytes(HASH_SIZE)
 
     def _check_checkpoints(self, signed: Sequence[StoredCheckpoint]) -> None:
         if not signed:

@@ -4,6 +4,9 @@ A complete subtree is named by (level, index): it covers the leaves index·2^lev
 (index+1)·2^level. Hashes of complete subtrees never change, so they are stored once, in the order in
 which they come into being: each leaf, followed by the subtrees which it completes. `position` is the
 place of a subtree in that order, as in Go's tlog package.
+
+A storage keeps every leaf hash, and of the subtrees those of KEPT_LEVEL and above. The smaller ones,
+nine tenths of all, are cheaper to compute from their few leaves than to keep.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,6 +14,8 @@ from dataclasses import dataclass
 
 from ledger.errors import ProofError
 from ledger.hashing import EMPTY_ROOT, HASH_SIZE, node_hash
+
+KEPT_LEVEL = 4
 
 
 def position(level: int, index: int) -> int:
@@ -22,6 +27,22 @@ def position(level: int, index: int) -> int:
 def hash_count(size: int) -> int:
     """Return how many hashes a tree of `size` leaves stores. Requires size >= 0."""
     return 2 * size - size.bit_count()
+
+
+def subtree(place: int) -> tuple[int, int]:
+    """Return the (level, index) of the complete subtree at a position. Requires place >= 0."""
+    last_leaf = place // 2
+    while hash_count(last_leaf + 1) <= place:
+        last_leaf += 1
+    level = place - hash_count(last_leaf)
+    return level, last_leaf >> level
+
+
+def complete_root(leaves: Sequence[bytes]) -> bytes:
+    """Return the hash of a complete subtree. Requires a power of two of leaf hashes."""
+    while len(leaves) > 1:
+        leaves = [node_hash(leaves[i], leaves[i + 1]) for i in range(0, len(leaves), 2)]
+    return leaves[0]
 
 
 def peaks(start: int, stop: int) -> list[tuple[int, int]]:

@@ -48,7 +48,9 @@ class View:
 class Record:
     """All that is stored about an entry, for checking it.
 
-    `hashes` are those that belong to it in the order of `Frontier.extend`, None where one is missing.
+    `hashes` are those that are kept for it, None where one is missing: its leaf hash, then the subtrees
+    of `ledger.tree.KEPT_LEVEL` and above that it completes. It is filed under an empty `statement_id`
+    where no statement is filed at its index under the id that it states.
     """
 
     index: int
@@ -75,6 +77,9 @@ class Storage(Protocol[C]):
         Raises AdmissionError when the statement's id, or the counter of its agreement, is already
         recorded; the caller then rolls back. Raises LedgerUnavailableError when it cannot be written.
         """
+
+    def append_all(self, connection: C, batch: Sequence[Admitted]) -> None:
+        """Write statements, one at least, in the caller's transaction and in this order; as `append` otherwise."""
 
     def integrate(self, deadline: float, statement_id: str | None = None) -> View:
         """Give every committed statement that has no index yet its index.

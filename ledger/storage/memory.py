@@ -11,7 +11,7 @@ from ledger.entry import Admitted, Entry, Erased, Opening, entry_bytes
 from ledger.errors import AdmissionError, VerificationError
 from ledger.hashing import leaf_hash
 from ledger.storage import Record, StoredCheckpoint, View
-from ledger.tree import Frontier, hash_count
+from ledger.tree import KEPT_LEVEL, Frontier, hash_count
 
 
 class MemoryStorage:
@@ -36,7 +36,15 @@ class MemoryStorage:
             if not self._bodies:
                 self.append(None, genesis)
 
-    def append(self, connection: None, admitted: Admitted) -> None:  # noqa: ARG002
+    def append(self, connection: None, admitted: Admitted) -> None:
+        self.append_all(connection, [admitted])
+
+    def append_all(self, connection: None, batch: Sequence[Admitted]) -> None:  # noqa: ARG002
+        with self._lock:
+            for admitted in batch:
+                self._append(admitted)
+
+    def _append(self, admitted: Admitted) -> None:
         with self._lock:
             counters = self._agreements.setdefault(admitted.agreement or "", {})
             if admitted.statement_id in self._indexes or admitted.counter in counters:
@@ -80,7 +88,7 @@ class MemoryStorage:
     def records(self, start: int, stop: int) -> Iterator[Record]:
         for index, body in enumerate(self._bodies[start:stop], start):
             entry = Entry.parse(body)
-            places = range(hash_count(index), hash_count(index + 1))
+            first, after = hash_count(index), hash_count(index + 1)
             yield Record(
                 index=index,
                 statement_id=entry.statement_id,
@@ -88,7 +96,7 @@ class MemoryStorage:
                 counter=entry.counter,
                 body=body,
                 openings=self.openings(entry.statement_id),
-                hashes=tuple(self._hashes[place] for place in places),
+                hashes=(self._hashes[first], *self._hashes[first + KEPT_LEVEL : after]),
             )
 
     def unplaced(self) -> Sequence[str]:

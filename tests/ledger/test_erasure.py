@@ -1,6 +1,7 @@
 """An erased opening is gone from the files of the database, and every proof still holds."""
 
 import secrets
+import uuid
 
 import pytest
 import sqlalchemy as sa
@@ -80,7 +81,7 @@ def test_value_and_salt_are_gone_from_the_rows_of_postgresql(postgresql_log, rec
     with engine.connect() as connection:
         rows = connection.execute(
             sa.text("SELECT salt, value FROM ledger_openings WHERE field = 'name' AND statement_id = :s"),
-            {"s": statement_id},
+            {"s": uuid.UUID(statement_id).bytes},
         ).all()
     assert rows == [(None, None)]
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from ledger import verify
 from ledger.checkpoint import verify as verify_checkpoint
-from ledger.entry import sign
+from ledger.entry import admit, sign
 from ledger.errors import (
     AdmissionError,
     LedgerError,
@@ -367,29 +367,60 @@ def test_a_database_that_fails_shows_no_secret_and_no_foreign_error(sql_log, mak
         sql_log.openings(statement_id)
 
 
+@pytest.fixture
+def record_many(make_draft):
+    """Return a function that records many statements in one transaction and integrates them."""
+
+    def write(log, count):
+        drafts = [make_draft() for _ in range(count)]
+        with log.storage.transaction() as connection:
+            log.storage.append_all(connection, [admit(draft, sign(draft, KEY)) for draft in drafts])
+        assert log.integrate() == count + 1
+        return drafts
+
+    return write
+
+
+def test_statements_of_one_call_stand_in_its_order_and_are_refused_together(sql_log, record_many, make_draft):
+    drafts = record_many(sql_log, 70)
+    assert [sql_log.index_of(draft.statement.id) for draft in drafts] == list(range(1, 71))
+    fresh = make_draft()
+    with pytest.raises(AdmissionError), sql_log.storage.transaction() as connection:
+        sql_log.storage.append_all(connection, [admit(draft, sign(draft, KEY)) for draft in (fresh, drafts[0])])
+    assert sql_log.integrate() == 71
+    for index in range(71):
+        receipt = sql_log.receipt(sql_log.entry(index).statement_id)
+        verify_proof(receipt.proof, sql_log.entry(index).body, sql_log.vkey)
+    require_whole(sql_log)
+
+
 @pytest.mark.parametrize(
     "change",
     [
         'UPDATE ledger_entries SET body = body WHERE "index" = 0',
         "DELETE FROM ledger_entries",
         "UPDATE ledger_hashes SET hash = hash",
-        "DELETE FROM ledger_hashes WHERE position = 0",
+        "DELETE FROM ledger_hashes",
         "UPDATE ledger_checkpoints SET note = 'x'",
         "DELETE FROM ledger_checkpoints",
         "UPDATE ledger_statements SET counter = 5",
+        'UPDATE ledger_statements SET "index" = 5',
+        'UPDATE ledger_statements SET "index" = NULL',
         "DELETE FROM ledger_statements",
         "UPDATE ledger_openings SET value = salt",
         "UPDATE ledger_openings SET field = 'other', salt = NULL, value = NULL",
         "DELETE FROM ledger_openings",
     ],
 )
-def test_the_database_itself_refuses_to_alter_what_was_written(sql_log, change):
+def test_the_database_itself_refuses_to_alter_what_was_written(sql_log, change, record_many):
+    record_many(sql_log, 16)
     with pytest.raises(sa.exc.DBAPIError, match="append-only"), sql_log.storage.engine.begin() as connection:
         connection.execute(sa.text(change))
     require_whole(sql_log)
 
 
-def test_sqlite_refuses_to_replace_a_row(sqlite_log):
+def test_sqlite_refuses_to_replace_a_row(sqlite_log, record_many):
+    record_many(sqlite_log, 16)
     log, engine = sqlite_log, sqlite_log.storage.engine
     for table in ("entries", "hashes", "checkpoints", "statements", "openings"):
         change = f"INSERT OR REPLACE INTO ledger_{table} SELECT * FROM ledger_{table} LIMIT 1"  # noqa: S608  # Names of this test only.
@@ -414,7 +445,7 @@ def test_tables_copied_into_another_metadata_bring_their_triggers(engine):
         table.to_metadata(copy)
     copy.create_all(engine)
     with engine.begin() as connection:
-        connection.execute(sa.text("INSERT INTO ledger_statements (statement_id) VALUES ('a')"))
+        connection.execute(sa.text("INSERT INTO ledger_statements (statement_id) VALUES (:s)"), {"s": bytes(16)})
     with pytest.raises(sa.exc.DBAPIError, match="append-only"), engine.begin() as connection:
         connection.execute(sa.text("DELETE FROM ledger_statements"))
 
@@ -423,8 +454,8 @@ def test_a_store_whose_tree_was_altered_gives_no_receipt(sql_log, record):
     statement_id = record(sql_log)
     sql_log.receipt(statement_id)
     with sql_log.storage.engine.begin() as connection:
-        _drop_triggers(connection, "ledger_hashes")
-        connection.execute(sa.text("UPDATE ledger_hashes SET hash = :hash WHERE position = 0"), {"hash": bytes(32)})
+        _drop_triggers(connection, "ledger_entries")
+        connection.execute(sa.text('UPDATE ledger_entries SET leaf_hash = :h WHERE "index" = 0'), {"h": bytes(32)})
     with pytest.raises(LedgerError, match="does not lead to the root"):
         sql_log.receipt(statement_id)
 
@@ -432,8 +463,8 @@ def test_a_store_whose_tree_was_altered_gives_no_receipt(sql_log, record):
 def test_a_store_whose_checkpoint_is_of_another_tree_is_not_opened(sql_log, record, log_key, statement_key):
     sql_log.receipt(record(sql_log))
     with sql_log.storage.engine.begin() as connection:
-        _drop_triggers(connection, "ledger_hashes")
-        connection.execute(sa.text("UPDATE ledger_hashes SET hash = :hash WHERE position = 2"), {"hash": bytes(32)})
+        _drop_triggers(connection, "ledger_entries")
+        connection.execute(sa.text('UPDATE ledger_entries SET leaf_hash = :h WHERE "index" = 1'), {"h": bytes(32)})
     again = Log(SqlStorage(sql_log.storage.engine), log_key, sql_log.origin)
     with pytest.raises(VerificationError, match="not of this tree"):
         again.open(statement_key)

@@ -1,6 +1,8 @@
 """The ledger's tables, and the triggers by which the database itself keeps them append-only.
 
-`metadata.create_all` makes both on SQLite and on PostgreSQL.
+`metadata.create_all` makes both on SQLite and on PostgreSQL. Ids, which are `urn:uuid:` in statements,
+are the 16 bytes of the UUID here, and nothing that an entry's bytes say is kept a second time, but for
+its statement's id, agreement and counter, which the database itself keeps unique.
 """
 
 from typing import Any
@@ -20,16 +22,26 @@ def _hash_column(name: str) -> sa.Column[bytes]:
 statements = sa.Table(
     "ledger_statements",
     metadata,
-    sa.Column("statement_id", sa.Text, primary_key=True),
-    sa.Column("agreement", sa.Text),
+    sa.Column("statement_id", sa.LargeBinary, primary_key=True),
+    sa.Column("agreement", sa.LargeBinary),
     sa.Column("counter", _BigInteger),
-    sa.UniqueConstraint("agreement", "counter", name="ledger_statements_counter"),
+    # Where its entry stands; set once, at once on SQLite and when it is sequenced on PostgreSQL.
+    sa.Column("index", _BigInteger),
     sqlite_with_rowid=False,
+)
+_of_agreement = sa.column("agreement").is_not(None)
+sa.Index(
+    "ledger_statements_counter",
+    statements.c.agreement,
+    statements.c.counter,
+    unique=True,
+    sqlite_where=_of_agreement,
+    postgresql_where=_of_agreement,
 )
 openings = sa.Table(
     "ledger_openings",
     metadata,
-    sa.Column("statement_id", sa.Text, primary_key=True),
+    sa.Column("statement_id", sa.LargeBinary, primary_key=True),
     sa.Column("field", sa.Text, primary_key=True),
     sa.Column("salt", sa.LargeBinary),
     sa.Column("value", sa.LargeBinary),
@@ -40,7 +52,7 @@ pending = sa.Table(
     "ledger_pending",
     metadata,
     sa.Column("arrival", _BigInteger, primary_key=True, autoincrement=True),
-    sa.Column("statement_id", sa.Text, nullable=False, unique=True),
+    sa.Column("statement_id", sa.LargeBinary, nullable=False, unique=True),
     sa.Column("payload", sa.LargeBinary, nullable=False),
     _hash_column("signature"),
 )
@@ -48,9 +60,10 @@ entries = sa.Table(
     "ledger_entries",
     metadata,
     sa.Column("index", _BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("statement_id", sa.Text, nullable=False, unique=True),
+    _hash_column("leaf_hash"),
     sa.Column("body", sa.LargeBinary, nullable=False),
 )
+# Subtrees of `ledger.tree.KEPT_LEVEL` and above; the smaller ones are computed from their leaves.
 hashes = sa.Table(
     "ledger_hashes",
     metadata,
@@ -77,7 +90,7 @@ checkpoints = sa.Table(
 )
 NO_CHECKPOINT = -1
 
-_IMMUTABLE = (statements, entries, hashes, checkpoints)
+_IMMUTABLE = (entries, hashes, checkpoints)
 _SQLITE_REFUSAL = """
 CREATE TRIGGER {table}_no_{event} BEFORE {event} ON {table} {condition}
 BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"""
@@ -107,9 +120,16 @@ def _refuse(table: sa.Table, event: str, condition: str = "") -> None:
 
 for _table in _IMMUTABLE:
     _refuse(_table, "UPDATE")
-for _table in (*_IMMUTABLE, openings):
+for _table in (*_IMMUTABLE, statements, openings):
     _refuse(_table, "DELETE")
     _refuse(_table, "TRUNCATE")
+# A statement gets its index, once, and nothing else.
+_refuse(
+    statements,
+    "UPDATE",
+    'OLD."index" IS NOT NULL OR NEW."index" IS NULL OR NEW.statement_id <> OLD.statement_id'
+    " OR NEW.agreement IS DISTINCT FROM OLD.agreement OR NEW.counter IS DISTINCT FROM OLD.counter",
+)
 # An opening can be erased, once, and nothing else.
 _refuse(
     openings,
@@ -120,7 +140,7 @@ _refuse(
 # SQLite deletes without asking the triggers when an INSERT says OR REPLACE, so the taken keys refuse it.
 for _table, _same in (
     (statements, "statement_id = NEW.statement_id OR (agreement = NEW.agreement AND counter = NEW.counter)"),
-    (entries, '"index" = NEW."index" OR statement_id = NEW.statement_id'),
+    (entries, '"index" = NEW."index"'),
     (hashes, "position = NEW.position"),
     (checkpoints, "size = NEW.size OR previous = NEW.previous"),
     (openings, "statement_id = NEW.statement_id AND field = NEW.field"),

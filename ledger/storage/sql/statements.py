@@ -1,111 +1,112 @@
-"""The SQL statements of the log, built once."""
+"""The SQL of the log, for SQLite and for PostgreSQL. Parameters are named in both."""
 
-from typing import Any
-
-import sqlalchemy as sa
-
-from ledger.storage.sql.schema import NO_CHECKPOINT, checkpoints, entries, hashes, head, openings, pending, statements
+from ledger.storage.sql.schema import NO_CHECKPOINT
 
 BATCH = 256
 """How many entries one transaction sequences or reads at most."""
 
-ADD_STATEMENT = sa.insert(statements)
-ADD_OPENING = sa.insert(openings)
-ADD_PENDING = sa.insert(pending)
-ADD_ENTRY = sa.insert(entries)
-ADD_HASH = sa.insert(hashes)
-PENDING_COLUMNS = ("statement_id", "payload", "signature")
-OLDEST_PENDING = sa.select(pending).order_by(pending.c.arrival).limit(BATCH)
-
-_wanted: sa.BindParameter[Any] = sa.bindparam("wanted", type_=sa.Text)
-_index = entries.c["index"]
-_latest = sa.select(checkpoints).order_by(checkpoints.c.size.desc()).limit(1).subquery()
 # One statement, so that what it says is consistent on both databases at any isolation level.
-VIEW = sa.select(
-    head.c.size,
-    head.c.frontier,
-    _latest.c.size.label("checkpoint_size"),
-    _latest.c.root,
-    _latest.c.note,
-    sa.select(sa.literal(1)).where(statements.c.statement_id == _wanted).scalar_subquery().label("known"),
-    sa.select(_index).where(entries.c.statement_id == _wanted).scalar_subquery().label("entry_index"),
-).select_from(head.outerjoin(_latest, sa.true()))
-HEAD = sa.select(head.c.size, head.c.frontier, head.c.last_leaf)
-HEAD_FOR_UPDATE = HEAD.with_for_update()
-TOUCH_HEAD = sa.update(head).values(size=head.c.size)
-MOVE_HEAD = (
-    sa.update(head)
-    .where(head.c.size == sa.bindparam("old_size"))
-    .values(size=sa.bindparam("new_size"), frontier=sa.bindparam("frontier"), last_leaf=sa.bindparam("last_leaf"))
-)
-# On PostgreSQL, all that sequencing a batch writes travels in one statement.
-SEQUENCE = sa.text("""
+VIEW = """
+    SELECT h.size, h.frontier, c.size, c.root, c.note, s.statement_id IS NOT NULL, s."index"
+    FROM ledger_head h
+    LEFT JOIN (SELECT size, root, note FROM ledger_checkpoints ORDER BY size DESC LIMIT 1) c ON true
+    LEFT JOIN ledger_statements s ON s.statement_id = :wanted
+"""
+
+# On SQLite, a statement becomes an entry in the caller's transaction. Writing first takes SQLite's lock before
+# anything is read that could go stale.
+LOCK_HEAD = "UPDATE ledger_head SET size = size RETURNING size, frontier, last_leaf"
+ADD_STATEMENT = """
+    INSERT INTO ledger_statements (statement_id, agreement, counter, "index") VALUES (?, ?, ?, ?)
+"""
+ADD_OPENING = "INSERT INTO ledger_openings (statement_id, field, salt, value) VALUES (?, ?, ?, ?)"
+ADD_ENTRY = 'INSERT INTO ledger_entries ("index", leaf_hash, body) VALUES (?, ?, ?)'
+ADD_HASH = "INSERT INTO ledger_hashes (position, hash) VALUES (?, ?)"
+MOVE_HEAD = """
+    UPDATE ledger_head SET size = :new_size, frontier = :frontier, last_leaf = :last_leaf WHERE size = :old_size
+"""
+
+# On PostgreSQL it is left as pending first, and all that either step writes travels in one statement.
+RECORD = """
+    WITH known AS (
+        INSERT INTO ledger_statements (statement_id, agreement, counter)
+        SELECT * FROM unnest(CAST(:ids AS bytea[]), CAST(:agreements AS bytea[]), CAST(:counters AS bigint[]))
+    ), opened AS (
+        INSERT INTO ledger_openings (statement_id, field, salt, value)
+        SELECT * FROM unnest(CAST(:opened AS bytea[]), CAST(:fields AS text[]), CAST(:salts AS bytea[]),
+                             CAST(:values AS bytea[]))
+    )
+    INSERT INTO ledger_pending (statement_id, payload, signature)
+    SELECT id, payload, signature
+    FROM unnest(CAST(:ids AS bytea[]), CAST(:payloads AS bytea[]), CAST(:signatures AS bytea[]))
+         WITH ORDINALITY AS given (id, payload, signature, place)
+    ORDER BY place
+"""
+LOCK_HEAD_ROW = "SELECT size, frontier, last_leaf FROM ledger_head FOR UPDATE"
+OLDEST_PENDING = f"""
+    SELECT arrival, statement_id, payload, signature FROM ledger_pending ORDER BY arrival LIMIT {BATCH}
+"""  # noqa: S608  # A number of this file.
+SEQUENCE = """
     WITH added AS (
-        INSERT INTO ledger_entries ("index", statement_id, body)
-        SELECT * FROM unnest(CAST(:indexes AS bigint[]), CAST(:ids AS text[]), CAST(:bodies AS bytea[]))
+        INSERT INTO ledger_entries ("index", leaf_hash, body)
+        SELECT * FROM unnest(CAST(:indexes AS bigint[]), CAST(:leaves AS bytea[]), CAST(:bodies AS bytea[]))
     ), hashed AS (
         INSERT INTO ledger_hashes (position, hash)
         SELECT * FROM unnest(CAST(:positions AS bigint[]), CAST(:hashes AS bytea[]))
     ), taken AS (
         DELETE FROM ledger_pending WHERE arrival = ANY (CAST(:arrivals AS bigint[]))
+    ), placed AS (
+        UPDATE ledger_statements AS s SET "index" = given.place
+        FROM unnest(CAST(:ids AS bytea[]), CAST(:indexes AS bigint[])) AS given (id, place)
+        WHERE s.statement_id = given.id RETURNING 1
+    ), moved AS (
+        UPDATE ledger_head SET size = :new_size, frontier = :frontier, last_leaf = :last_leaf
+        WHERE size = :old_size RETURNING 1
     )
-    UPDATE ledger_head SET size = :new_size, frontier = :frontier, last_leaf = :last_leaf
-    WHERE size = :old_size
-""")
+    SELECT (SELECT count(*) FROM placed), (SELECT count(*) FROM moved)
+"""
+LIMITS = "SELECT set_config('lock_timeout', :limit, true), set_config('statement_timeout', :limit, true)"
+
 # The new checkpoint names the latest as its predecessor and must be larger. Two writers at once name
 # the same predecessor, which the unique constraint grants to one.
-_predecessor = sa.func.coalesce(sa.func.max(checkpoints.c.size), NO_CHECKPOINT)
-_new_size: sa.BindParameter[int] = sa.bindparam("new_size", type_=sa.BigInteger)
-ADD_CHECKPOINT = sa.insert(checkpoints).from_select(
-    ["size", "previous", "root", "note"],
-    sa.select(
-        _new_size,
-        _predecessor,
-        sa.bindparam("root", type_=sa.LargeBinary),
-        sa.bindparam("note", type_=sa.Text),
-    ).having(_predecessor < _new_size),
-)
-LIMITS = sa.text("SELECT set_config('lock_timeout', :limit, true), set_config('statement_timeout', :limit, true)")
+ADD_CHECKPOINT = f"""
+    INSERT INTO ledger_checkpoints (size, previous, root, note)
+    SELECT :size, latest.size, :root, :note
+    FROM (SELECT coalesce(max(size), {NO_CHECKPOINT}) AS size FROM ledger_checkpoints) AS latest
+    WHERE latest.size < :size
+"""  # noqa: S608  # A number of this package.
+CHECKPOINTS = "SELECT size, root, note FROM ledger_checkpoints ORDER BY size"
 
-HASHES = sa.select(hashes).where(hashes.c.position.in_(sa.bindparam("positions", expanding=True)))
-BODIES = (
-    sa.select(_index.label("entry_index"), entries.c.body)
-    .where(_index >= sa.bindparam("start"), _index < sa.bindparam("stop"))
-    .order_by(_index)
-    .limit(BATCH)
-)
-OPENINGS = (
-    sa.select(openings)
-    .where(openings.c.statement_id.in_(sa.bindparam("wanted", expanding=True)))
-    .order_by(openings.c.statement_id, openings.c.field)
-)
-RECORDS = (
-    sa.select(
-        _index.label("entry_index"),
-        entries.c.statement_id,
-        statements.c.agreement,
-        statements.c.counter,
-        entries.c.body,
-    )
-    .select_from(entries.outerjoin(statements, statements.c.statement_id == entries.c.statement_id))
-    .where(_index >= sa.bindparam("start"), _index < sa.bindparam("stop"))
-    .order_by(_index)
-    .limit(BATCH)
-)
-HASH_RANGE = sa.select(hashes).where(
-    hashes.c.position >= sa.bindparam("start"), hashes.c.position < sa.bindparam("stop")
-)
-UNPLACED = (
-    sa.select(statements.c.statement_id)
-    .where(
-        ~sa.exists().where(entries.c.statement_id == statements.c.statement_id),
-        ~sa.exists().where(pending.c.statement_id == statements.c.statement_id),
-    )
-    .order_by(statements.c.statement_id)
-)
-OF_AGREEMENT = (
-    sa.select(entries.c.body)
-    .select_from(entries.join(statements, statements.c.statement_id == entries.c.statement_id))
-    .where(statements.c.agreement == sa.bindparam("agreement"))
-    .order_by(_index)
-)
+# `{wanted}` becomes the list of what is wanted, in the form of each database.
+HASHES = "SELECT position, hash FROM ledger_hashes WHERE position {wanted}"
+LEAVES = """SELECT "index", leaf_hash FROM ledger_entries WHERE "index" {wanted}"""
+OPENINGS = """
+    SELECT statement_id, field, salt, value, erased_by FROM ledger_openings
+    WHERE statement_id {wanted} ORDER BY statement_id, field
+"""
+FILED = 'SELECT statement_id, agreement, counter, "index" FROM ledger_statements WHERE statement_id {wanted}'
+BODIES = f"""
+    SELECT "index", leaf_hash, body FROM ledger_entries
+    WHERE "index" >= :start AND "index" < :stop ORDER BY "index" LIMIT {BATCH}
+"""  # noqa: S608  # A number of this file.
+HASH_RANGE = "SELECT position, hash FROM ledger_hashes WHERE position >= :start AND position < :stop"
+# A statement without a place in the log, or one of several at the same place, is not what an entry records.
+UNPLACED = """
+    SELECT s.statement_id FROM ledger_statements s CROSS JOIN ledger_head h
+    WHERE (s."index" IS NULL OR s."index" < 0 OR s."index" >= h.size)
+      AND NOT EXISTS (SELECT 1 FROM ledger_pending p WHERE p.statement_id = s.statement_id)
+    ORDER BY s.statement_id
+"""
+CROWDED = """
+    SELECT statement_id, "index" FROM (
+        SELECT statement_id, "index", count(*) OVER (PARTITION BY "index") AS together
+        FROM ledger_statements WHERE "index" IS NOT NULL
+    ) AS s WHERE together > 1 ORDER BY statement_id
+"""
+IS_CROWDED = """
+    SELECT (SELECT count(*) FROM ledger_statements WHERE "index" IS NOT NULL) > size FROM ledger_head
+"""
+OF_AGREEMENT = """
+    SELECT e.body FROM ledger_entries e JOIN ledger_statements s ON s."index" = e."index"
+    WHERE s.agreement = :agreement ORDER BY e."index"
+"""

@@ -4,8 +4,11 @@ The caller's engine decides on durability (SQLite: WAL and synchronous=FULL) and
 here depends on how transactions begin, as every own write transaction starts by taking its lock.
 """
 
+import functools
+import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,18 +16,20 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection, Engine, Row
+from sqlalchemy.engine import Connection, Engine
 
 from ledger.canonical import decode, encode
 from ledger.entry import Admitted, Erased, Opening, entry_bytes
 from ledger.errors import AdmissionError, LedgerError, LedgerUnavailableError, VerificationError
 from ledger.hashing import leaf_hash
+from ledger.statement import URN
 from ledger.storage import Record, StoredCheckpoint, View
 from ledger.storage.sql import statements as sql
-from ledger.storage.sql.schema import checkpoints, head, metadata, openings
-from ledger.tree import Frontier, hash_count
+from ledger.storage.sql.schema import head, metadata, openings
+from ledger.tree import KEPT_LEVEL, Frontier, complete_root, hash_count, subtree
 
 _SECURE = "ledger_erases_securely"
+_STATED_ID = re.compile(rb'"id":"(urn:uuid:[0-9a-f-]{36})"')
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class SqlStorage:
             raise LedgerError(f"the ledger runs on SQLite and PostgreSQL, not on {engine.dialect.name}")
         self.engine = engine
         self._is_sqlite = engine.dialect.name == "sqlite"
+        self._driver_errors: Any = engine.dialect.loaded_dbapi
         # Each read is one statement, so on PostgreSQL it needs no transaction around it. An engine whose
         # SQLite transactions begin IMMEDIATE can look at `writes`, to let readers not queue with writers.
         options = {} if self._is_sqlite else {"isolation_level": "AUTOCOMMIT"}
@@ -50,12 +56,12 @@ class SqlStorage:
 
     def create(self) -> None:
         """Create the tables and their triggers where they are missing, in a transaction of its own."""
-        with _translated():
+        with self._translated():
             metadata.create_all(self.engine)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        with _translated(), self.engine.begin() as connection:
+        with self._translated(), self.engine.begin() as connection:
             yield connection
 
     def found(self, genesis: Admitted) -> None:
@@ -65,119 +71,123 @@ class SqlStorage:
             connection.execute(row)
             before = self._locked_head(connection)
             if before.frontier.size == 0:
-                self._register(connection, genesis)
-                self._sequence(connection, before, [(genesis.statement_id, genesis.payload, genesis.signature)])
+                self._record(connection, [genesis], before if self._is_sqlite else None)
+                if not self._is_sqlite:
+                    self._sequence_pending(connection, before)
 
     def append(self, connection: Connection, admitted: Admitted) -> None:
-        one = (admitted.statement_id, admitted.payload, admitted.signature)
-        with _translated():
-            if self._is_sqlite:
-                before = self._locked_head(connection)
-                self._register(connection, admitted)
-                self._sequence(connection, before, [one])
-            else:
-                self._register(connection, admitted)
-                connection.execute(sql.ADD_PENDING, dict(zip(sql.PENDING_COLUMNS, one, strict=True)))
+        self.append_all(connection, [admitted])
+
+    def append_all(self, connection: Connection, batch: Sequence[Admitted]) -> None:
+        with self._translated():
+            if not connection.in_transaction():
+                connection.begin()
+            self._record(connection, batch, self._locked_head(connection) if self._is_sqlite else None)
 
     def integrate(self, deadline: float, statement_id: str | None = None) -> View:
         while not self._is_sqlite:
             with self._bounded(deadline) as connection:
                 before = self._locked_head(connection)
-                rows = connection.execute(sql.OLDEST_PENDING).all()
-                batch = [(row.statement_id, row.payload, row.signature) for row in rows]
-                if batch:
-                    after = self._sequence(connection, before, batch, [row.arrival for row in rows])
-            if len(rows) < sql.BATCH:
-                ids = [row.statement_id for row in rows]
-                if statement_id not in ids:
+                after, ids = self._sequence_pending(connection, before)
+            if len(ids) < sql.BATCH:
+                wanted = _key(statement_id)
+                if wanted not in ids:
                     break
-                return View(after, None, True, before.frontier.size + ids.index(statement_id))
+                return View(after, None, True, before.frontier.size + ids.index(wanted))
         return self.view(statement_id)
 
     def view(self, statement_id: str | None = None) -> View:
         with self._reading() as connection:
-            row = connection.execute(sql.VIEW, {"wanted": statement_id}).one_or_none()
+            row = self._run(connection, sql.VIEW, {"wanted": _key(statement_id)}).fetchone()
         if row is None:
             return View(Frontier(), None)
-        latest = None if row.note is None else StoredCheckpoint(row.checkpoint_size, row.root, row.note)
-        return View(Frontier.from_bytes(row.size, row.frontier), latest, row.known is not None, row.entry_index)
+        size, frontier, signed, root, note, known, index = row
+        latest = None if note is None else StoredCheckpoint(signed, root, note)
+        return View(Frontier.from_bytes(size, frontier), latest, bool(known), index)
 
     def add_checkpoint(self, new: StoredCheckpoint, deadline: float) -> bool:
-        values = {"new_size": new.size, "root": new.root, "note": new.note}
+        values = {"size": new.size, "root": new.root, "note": new.note}
         try:
             with self._bounded(deadline) as connection:
-                return connection.execute(sql.ADD_CHECKPOINT, values).rowcount == 1
+                return bool(self._run(connection, sql.ADD_CHECKPOINT, values).rowcount == 1)
         except AdmissionError:
             return False
 
     def hashes(self, positions: Sequence[int]) -> list[bytes]:
+        places = {place: subtree(place) for place in positions}
+        kept = [place for place, (level, _) in places.items() if level >= KEPT_LEVEL]
+        below = {
+            place: range(i << level, (i + 1) << level) for place, (level, i) in places.items() if level < KEPT_LEVEL
+        }
         with self._reading() as connection:
-            rows = connection.execute(sql.HASHES, {"positions": list(positions)})
-            found = {row.position: row.hash for row in rows}
-        missing = [position for position in positions if position not in found]
-        if missing:
-            raise VerificationError([f"the subtree hash at position {missing[0]} is missing"])
-        return [found[position] for position in positions]
+            found = dict(self._wanted(connection, sql.HASHES, kept))
+            leaves = dict(
+                self._wanted(connection, sql.LEAVES, sorted({leaf for span in below.values() for leaf in span}))
+            )
+        try:
+            found |= {place: complete_root([leaves[leaf] for leaf in span]) for place, span in below.items()}
+            return [found[place] for place in positions]
+        except KeyError as error:
+            raise VerificationError([f"the hash of a leaf or subtree is missing at {error}"]) from error
 
     def bodies(self, start: int, stop: int) -> Iterator[bytes]:
-        while start < stop:
-            with self._reading() as connection:
-                rows = connection.execute(sql.BODIES, {"start": start, "stop": stop}).all()
-            if not rows:
-                return
-            for row in rows:
-                yield row.body
-            start = rows[-1].entry_index + 1
+        for rows in self._batches(start, stop):
+            yield from (body for _, _, body in rows)
 
     def records(self, start: int, stop: int) -> Iterator[Record]:
-        while start < stop:
+        for rows in self._batches(start, stop):
+            stated = {index: _stated_id(body) for index, _, body in rows}
             with self._reading() as connection:
-                rows = connection.execute(sql.RECORDS, {"start": start, "stop": stop}).all()
-                wanted = {"wanted": [row.statement_id for row in rows]}
-                opened = connection.execute(sql.OPENINGS, wanted).all() if rows else []
-                first, last = (
-                    (hash_count(rows[0].entry_index), hash_count(rows[-1].entry_index + 1)) if rows else (0, 0)
-                )
-                nodes = connection.execute(sql.HASH_RANGE, {"start": first, "stop": last}).all()
-            if not rows:
-                return
-            found = {row.position: row.hash for row in nodes}
+                filed = self._wanted(connection, sql.FILED, list(stated.values()))
+                opened = self._wanted(connection, sql.OPENINGS, list(stated.values()))
+                span = {"start": hash_count(rows[0][0]), "stop": hash_count(rows[-1][0] + 1)}
+                nodes = dict(self._run(connection, sql.HASH_RANGE, span).fetchall())
+            identities = {index: (key, agreement, counter) for key, agreement, counter, index in filed}
             fields = _openings(opened)
-            for row in rows:
-                places = range(hash_count(row.entry_index), hash_count(row.entry_index + 1))
+            for index, leaf, body in rows:
+                key, agreement, counter = identities.get(index, (None, None, None))
+                first, after = hash_count(index) + KEPT_LEVEL, hash_count(index + 1)
                 yield Record(
-                    index=row.entry_index,
-                    statement_id=row.statement_id,
-                    agreement=row.agreement,
-                    counter=row.counter,
-                    body=row.body,
-                    openings=fields.get(row.statement_id, {}),
-                    hashes=tuple(found.get(place) for place in places),
+                    index=index,
+                    statement_id=_urn(key) or "",
+                    agreement=_urn(agreement),
+                    counter=counter,
+                    body=body,
+                    openings=fields.get(stated[index], {}),
+                    hashes=(leaf, *(nodes.get(place) for place in range(first, after))),
                 )
-            start = rows[-1].entry_index + 1
 
     def unplaced(self) -> Sequence[str]:
         with self._reading() as connection:
-            return list(connection.execute(sql.UNPLACED).scalars())
+            found = [key for (key,) in self._run(connection, sql.UNPLACED).fetchall()]
+            is_crowded = self._run(connection, sql.IS_CROWDED).fetchone()
+            crowded = self._run(connection, sql.CROWDED).fetchall() if is_crowded and is_crowded[0] else []
+        for key, index in crowded:
+            found += [key for body in self.bodies(index, index + 1) if _stated_id(body) != key]
+        return [str(_urn(key)) for key in found]
 
     def checkpoints(self) -> Iterator[StoredCheckpoint]:
         with self._reading() as connection:
-            rows = connection.execute(sa.select(checkpoints).order_by(checkpoints.c.size)).all()
-        for row in rows:
-            yield StoredCheckpoint(row.size, row.root, row.note)
+            rows = self._run(connection, sql.CHECKPOINTS).fetchall()
+        for size, root, note in rows:
+            yield StoredCheckpoint(size, root, note)
 
     def bodies_of_agreement(self, agreement: str) -> Sequence[bytes]:
         with self._reading() as connection:
-            return list(connection.execute(sql.OF_AGREEMENT, {"agreement": agreement}).scalars())
+            rows = self._run(connection, sql.OF_AGREEMENT, {"agreement": _key(agreement)}).fetchall()
+        return [body for (body,) in rows]
 
     def openings(self, statement_id: str) -> Mapping[str, Opening | Erased]:
+        key = _key(statement_id)
         with self._reading() as connection:
-            rows = connection.execute(sql.OPENINGS, {"wanted": [statement_id]}).all()
-        return _openings(rows).get(statement_id, {})
+            rows = self._wanted(connection, sql.OPENINGS, [key])
+        return _openings(rows).get(key, {})
 
     def erase(self, connection: Connection, statement_id: str, field: str, by: str | None) -> bool:
-        one = (openings.c.statement_id == statement_id) & (openings.c.field == field) & openings.c.salt.is_not(None)
-        with _translated():
+        one = (
+            (openings.c.statement_id == _key(statement_id)) & (openings.c.field == field) & openings.c.salt.is_not(None)
+        )
+        with self._translated():
             self._erase_securely(connection)
             change = sa.update(openings).where(one).values(salt=None, value=None, erased_by=by)
             return connection.execute(change).rowcount == 1
@@ -185,73 +195,117 @@ class SqlStorage:
     def _erase_securely(self, connection: Connection) -> None:
         # Without this SQLite leaves old bytes on freed parts of its pages, also where it moves a row.
         if self._is_sqlite and not connection.info.get(_SECURE):
-            connection.exec_driver_sql("PRAGMA secure_delete = ON").close()
+            self._run(connection, "PRAGMA secure_delete = ON").close()
             connection.info[_SECURE] = True
 
-    def _register(self, connection: Connection, admitted: Admitted) -> None:
-        """Write what is known of a statement before it has an index."""
+    def _record(self, connection: Connection, batch: Sequence[Admitted], before: "_Head | None") -> None:
+        """Write statements with their openings: as the next entries after `before`, else as pending ones."""
         self._erase_securely(connection)
-        identity = {"agreement": admitted.agreement, "counter": admitted.counter}
-        connection.execute(sql.ADD_STATEMENT, {"statement_id": admitted.statement_id} | identity)
-        rows = [
-            {"statement_id": admitted.statement_id, "field": name, "salt": item.salt, "value": encode(item.value)}
-            for name, item in admitted.openings.items()
+        keys = [_key(admitted.statement_id) for admitted in batch]
+        agreements = [None if one.agreement is None else _key(one.agreement) for one in batch]
+        counters = [one.counter for one in batch]
+        opened = [
+            (key, name, opening.salt, encode(opening.value))
+            for key, one in zip(keys, batch, strict=True)
+            for name, opening in one.openings.items()
         ]
-        connection.execute(sql.ADD_OPENING, rows)
+        if before is not None:
+            driver = _driver(connection)
+            indexes = range(before.frontier.size, before.frontier.size + len(batch))
+            driver.executemany(sql.ADD_STATEMENT, zip(keys, agreements, counters, indexes, strict=True))
+            driver.executemany(sql.ADD_OPENING, opened)
+            self._sequence(connection, before, keys, [(one.payload, one.signature) for one in batch])
+            return
+        owners, fields, salts, values = zip(*opened, strict=True)
+        lists: dict[str, Any] = {"ids": keys, "agreements": agreements, "counters": counters}
+        lists |= {"opened": list(owners), "fields": list(fields), "salts": list(salts), "values": list(values)}
+        lists |= {"payloads": [one.payload for one in batch], "signatures": [one.signature for one in batch]}
+        self._run(connection, sql.RECORD, lists)
 
     def _locked_head(self, connection: Connection) -> _Head:
         """Take the log's write lock until the transaction ends, then read the head."""
-        if self._is_sqlite:
-            # Writing first takes SQLite's lock before anything is read that could go stale.
-            connection.execute(sql.TOUCH_HEAD)
-        row = connection.execute(sql.HEAD if self._is_sqlite else sql.HEAD_FOR_UPDATE).one_or_none()
+        row = self._run(connection, sql.LOCK_HEAD if self._is_sqlite else sql.LOCK_HEAD_ROW).fetchone()
         if row is None:
             raise LedgerError("the log has no genesis yet: call Log.open first")
-        return _Head(Frontier.from_bytes(row.size, row.frontier), row.last_leaf)
+        size, frontier, last_leaf = row
+        return _Head(Frontier.from_bytes(size, frontier), last_leaf)
+
+    def _sequence_pending(self, connection: Connection, before: _Head) -> tuple[Frontier, list[bytes]]:
+        """Sequence the oldest pending statements, a batch at most; return the new frontier and their keys."""
+        rows = self._run(connection, sql.OLDEST_PENDING).fetchall()
+        if not rows:
+            return before.frontier, []
+        arrivals, keys, payloads, signatures = zip(*rows, strict=True)
+        batch = list(zip(payloads, signatures, strict=True))
+        return self._sequence(connection, before, list(keys), batch, list(arrivals)), list(keys)
 
     def _sequence(
         self,
         connection: Connection,
         before: _Head,
-        batch: Sequence[tuple[str, bytes, bytes]],
+        keys: Sequence[bytes],
+        batch: Sequence[tuple[bytes, bytes]],
         arrivals: Sequence[int] = (),
     ) -> Frontier:
-        """Write statements as the next entries and return the new frontier. Requires the lock."""
-        last_leaf, leaves, bodies = before.last_leaf, [], []
-        for index, (_, payload, signature) in enumerate(batch, before.frontier.size):
+        """Write payloads with their signatures as the next entries; return the new frontier. Requires the lock."""
+        first, last_leaf = before.frontier.size, before.last_leaf
+        leaves, bodies = [], []
+        for index, (payload, signature) in enumerate(batch, first):
             bodies.append(entry_bytes(index, last_leaf, payload, signature))
             last_leaf = leaf_hash(bodies[-1])
             leaves.append(last_leaf)
         after, created = before.frontier.extend(leaves)
-        indexes = range(before.frontier.size, after.size)
-        positions = range(hash_count(before.frontier.size), hash_count(after.size))
-        ids = [statement_id for statement_id, _, _ in batch]
-        edge = {"old_size": before.frontier.size, "frontier": after.to_bytes(), "last_leaf": last_leaf}
-        edge["new_size"] = after.size
+        kept = _kept(first, after.size, created)
+        edge = {"old_size": first, "new_size": after.size, "frontier": after.to_bytes(), "last_leaf": last_leaf}
         if self._is_sqlite:
-            rows = zip(indexes, ids, bodies, strict=True)
-            connection.execute(sql.ADD_ENTRY, [{"index": i, "statement_id": s, "body": b} for i, s, b in rows])
-            nodes = zip(positions, created, strict=True)
-            connection.execute(sql.ADD_HASH, [{"position": place, "hash": item} for place, item in nodes])
-            moved = connection.execute(sql.MOVE_HEAD, edge)
+            driver = _driver(connection)
+            driver.executemany(sql.ADD_ENTRY, zip(range(first, after.size), leaves, bodies, strict=True))
+            driver.executemany(sql.ADD_HASH, kept)
+            moved = driver.execute(sql.MOVE_HEAD, edge).rowcount == 1
         else:
-            lists = {"indexes": list(indexes), "ids": ids, "bodies": bodies, "arrivals": list(arrivals)}
-            lists |= {"positions": list(positions), "hashes": created}
-            moved = connection.execute(sql.SEQUENCE, lists | edge)
-        if moved.rowcount != 1:
+            lists = {"indexes": list(range(first, after.size)), "leaves": leaves, "bodies": bodies, "ids": list(keys)}
+            lists |= {"positions": [place for place, _ in kept], "hashes": [item for _, item in kept]}
+            row = self._run(connection, sql.SEQUENCE, lists | edge | {"arrivals": list(arrivals)}).fetchone()
+            moved = tuple(row) == (len(batch), 1)
+        if not moved:
             raise LedgerUnavailableError("another writer has moved the head of the log")
         return after
 
+    def _batches(self, start: int, stop: int) -> Iterator[Sequence[tuple[int, bytes, bytes]]]:
+        """Yield the index, leaf hash and bytes of the entries start..stop that exist, some at a time."""
+        while start < stop:
+            with self._reading() as connection:
+                rows = self._run(connection, sql.BODIES, {"start": start, "stop": stop}).fetchall()
+            if not rows:
+                return
+            yield rows
+            start = rows[-1][0] + 1
+
+    def _run(self, connection: Connection, statement: str, values: Mapping[str, Any] | None = None) -> Any:
+        """Run a statement, on SQLite by its driver, in the transaction that SQLAlchemy has begun, if it has."""
+        if self._is_sqlite:
+            return _driver(connection).execute(statement, values or {})
+        return connection.execute(_text(statement), values)
+
+    def _wanted(self, connection: Connection, template: str, wanted: Sequence[Any]) -> Sequence[Any]:
+        """Return the rows that are wanted by their keys."""
+        if not wanted:
+            return []
+        if self._is_sqlite:
+            places = ",".join("?" * len(wanted))
+            return list(_driver(connection).execute(template.format(wanted=f"IN ({places})"), wanted))
+        return connection.execute(_text(template.format(wanted="= ANY (:wanted)")), {"wanted": list(wanted)}).all()
+
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with _translated(), self._reader.connect() as connection:
+        with self._translated(), self._reader.connect() as connection:
             yield connection
 
     @contextmanager
     def _bounded(self, deadline: float) -> Iterator[Connection]:
         """A write transaction of its own whose waiting for locks ends at the deadline."""
         remaining = max(1, int((deadline - time.monotonic()) * 1000))
-        with _translated(), self.engine.connect() as connection:
+        with self._translated(), self.engine.connect() as connection:
             if self._is_sqlite:
                 # Set on the driver's connection, before SQLAlchemy begins a transaction on it.
                 driver: Any = connection.connection.dbapi_connection
@@ -265,31 +319,62 @@ class SqlStorage:
             else:
                 connection.execution_options(isolation_level="READ COMMITTED")
                 with connection.begin():
-                    connection.execute(sql.LIMITS, {"limit": f"{remaining}ms"})
+                    self._run(connection, sql.LIMITS, {"limit": f"{remaining}ms"})
                     yield connection
 
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Let no exception of the database cross the border of this package."""
+        try:
+            yield
+        except (exc.IntegrityError, self._driver_errors.IntegrityError) as error:
+            message = "the statement, or the counter of its agreement, is already recorded"
+            raise AdmissionError(message) from getattr(error, "orig", error)
+        except (exc.SQLAlchemyError, self._driver_errors.Error) as error:
+            # The driver's own error is named: SQLAlchemy's carries the parameters, salts among them.
+            original = error if isinstance(error, self._driver_errors.Error) else getattr(error, "orig", None)
+            raise LedgerUnavailableError(f"the ledger's database refused: {original or type(error)}") from original
 
-def _openings(rows: Sequence[Row[*tuple[Any, ...]]]) -> dict[str, dict[str, Opening | Erased]]:
+
+def _driver(connection: Connection) -> Any:
+    """Return a cursor of the driver: SQLAlchemy's way to a statement takes ten times as long as SQLite needs for it."""
+    driver: Any = connection.connection.dbapi_connection
+    return driver.cursor()
+
+
+_text = functools.cache(sa.text)
+
+
+def _key(urn: str | None) -> bytes:
+    """Return an id as it is stored; empty, which no row has, where it is none."""
+    return uuid.UUID(urn).bytes if urn is not None and URN.fullmatch(urn) else b""
+
+
+def _urn(key: bytes | None) -> str | None:
+    return uuid.UUID(bytes=key).urn if key is not None and len(key) == 16 else None
+
+
+def _stated_id(body: bytes) -> bytes:
+    """Return the id of the statement that an entry's bytes state, as it is stored."""
+    found = _STATED_ID.search(body)
+    return _key(found[1].decode()) if found else b""
+
+
+def _kept(first: int, size: int, created: Sequence[bytes]) -> list[tuple[int, bytes]]:
+    """Return position and hash of the subtrees that are kept, of those which growing from `first` has created."""
+    kept, start = [], hash_count(first)
+    step = 1 << KEPT_LEVEL
+    # Only the last leaf of a subtree of this height, or higher, completes any.
+    for size_then in range((first // step + 1) * step, size + 1, step):
+        places = range(hash_count(size_then - 1) + KEPT_LEVEL, hash_count(size_then))
+        kept += [(place, created[place - start]) for place in places]
+    return kept
+
+
+def _openings(rows: Iterable[Sequence[Any]]) -> dict[bytes, dict[str, Opening | Erased]]:
     """Return the openings of rows by statement and field."""
-    found: dict[str, dict[str, Opening | Erased]] = {}
-    for row in rows:
-        fields = found.setdefault(row.statement_id, {})
-        if row.salt is None or row.value is None:
-            fields[row.field] = Erased(row.erased_by)
-        else:
-            fields[row.field] = Opening(row.salt, decode(row.value))
+    found: dict[bytes, dict[str, Opening | Erased]] = {}
+    for key, field, salt, value, erased_by in rows:
+        gone = salt is None or value is None
+        found.setdefault(key, {})[field] = Erased(erased_by) if gone else Opening(salt, decode(value))
     return found
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Let no exception of the database cross the border of this package."""
-    try:
-        yield
-    except exc.IntegrityError as error:
-        message = "the statement, or the counter of its agreement, is already recorded"
-        raise AdmissionError(message) from error.orig
-    except exc.SQLAlchemyError as error:
-        # The driver's own error is named: SQLAlchemy's carries the parameters, salts among them.
-        original = getattr(error, "orig", None)
-        raise LedgerUnavailableError(f"the ledger's database refused: {original or type(error)}") from original
