@@ -40,7 +40,7 @@ STEPS = (
     "supervision",
 )
 LOCALES = ("en", "zh")
-TIMERS = ("settlement.release_due", "settlement.refund_due", "transfer.discard_due")
+TIMERS = ("settlement.release_due", "settlement.refund_due", "transfer.discard_due", "audit.lapse_requests")
 
 
 def make_operations(settings: Settings) -> Operations:

@@ -83,9 +83,27 @@ class Operations:
         digest = _arguments_digest(actor, name, arguments)
         if key and (answer := self._stored(actor, key, digest)):
             return self._with_receipts(*answer)
-        seed, now, began = secrets.token_bytes(32), datetime.now(UTC), time.monotonic()
+        return self._carry_out(chosen, actor, arguments, secrets.token_bytes(32), datetime.now(UTC), key, digest)
+
+    def run_as_system(self, name: str, /, **arguments: Any) -> Outcome:
+        """Run an operation as the program itself: jobs and timers, under a rule that somebody signed."""
+        return self.run(SYSTEM, name, **arguments)
+
+    def _carry_out(
+        self,
+        chosen: Operation,
+        actor: Actor,
+        arguments: dict[str, Any],
+        seed: bytes,
+        now: datetime,
+        key: str | None,
+        digest: str,
+        provided: dict[str, bytes] | None = None,
+        request: str | None = None,
+    ) -> Outcome:
+        began = time.monotonic()
         try:
-            step, result = self._attempt(chosen, actor, arguments, seed, now, key, digest)
+            step, result = self._attempt(chosen, actor, arguments, seed, now, key, digest, provided, request)
         except (IntegrityError, ConflictError) as error:
             # Another request with the same key, or for the same thing, won the race; its answer is the answer.
             if key and (answer := self._stored(actor, key, digest)):
@@ -103,10 +121,6 @@ class Operations:
         for follow_up in step.after_commit:
             follow_up()
         return self._with_receipts(result, step.statements, waited)
-
-    def run_as_system(self, name: str, /, **arguments: Any) -> Outcome:
-        """Run an operation as the program itself: jobs and timers, under a rule that somebody signed."""
-        return self.run(SYSTEM, name, **arguments)
 
     def _attempt(
         self,
@@ -150,6 +164,7 @@ class Operations:
         try:
             with self.database.writing() as session:
                 step = Step(session, actor, now, self.services, seed, PartySigner(), provided or {})
+                step.waited_until = datetime.now(UTC) if request else None
                 result = chosen.function(step, **arguments)
                 session.flush()
                 if step.missing:
@@ -158,7 +173,7 @@ class Operations:
                 if key:
                     session.connection().execute(_KEEP, _answer(chosen, actor, key, digest, result, step))
                 if request:
-                    self._close_request(session, request)
+                    self._close_request(session, request, at=step.effective)
         except _RollBack:
             assert awaiting is not None  # noqa: S101 - set on the line before the raise
             self._ask_for_signatures(chosen, actor, arguments, awaiting, key, earlier=request)
@@ -176,9 +191,11 @@ class Operations:
     ) -> None:
         identifier = uuid7(step.now, secrets.token_bytes(10))
         with self.database.writing() as session:
+            if key and not earlier and (same := _waiting_under(session, actor, chosen, arguments, key)):
+                raise AwaitingSignatureError(same.id, same.payloads)
             if earlier:
                 # What was to be signed has changed meanwhile; one seed must not wait in two requests.
-                self._close_request(session, earlier, "superseded")
+                self._close_request(session, earlier, "superseded", at=step.effective)
             session.add(
                 SignatureRequest(
                     id=identifier,
@@ -205,25 +222,25 @@ class Operations:
             waiting = session.get(SignatureRequest, request_id)
             if waiting is None or waiting.participant != actor.participant:
                 raise NotFoundError()
-            if waiting.state != "awaiting_signature" or waiting.lapses_at < datetime.now(UTC):
-                raise ConflictError(
-                    ("This step does not wait for a signature any more.", "该步骤已不再等待签名。"),
-                    ("Start the step again.", "请重新发起该步骤。"),
-                )
+            if waiting.state != "awaiting_signature" or waiting.lapses_at <= datetime.now(UTC):
+                raise _lapsed()
             starter = actor if waiting.user == actor.user else tokens.actor_of_user(session, waiting.user)
         chosen = _permitted(actor, waiting.operation)
         _permitted(starter, waiting.operation)
         digest = _arguments_digest(starter, chosen.name, waiting.arguments)
-        step, result = self._attempt(
+        if waiting.idempotency_key and (answer := self._stored(starter, waiting.idempotency_key, digest)):
+            with self.database.writing() as session:
+                self._close_request(session, request_id, "superseded", at=datetime.now(UTC))
+            return self._with_receipts(*answer)
+        return self._carry_out(
             chosen, starter, waiting.arguments, waiting.seed, waiting.now, waiting.idempotency_key, digest,
             provided=signatures, request=request_id,
         )  # fmt: skip
-        for follow_up in step.after_commit:
-            follow_up()
-        return self._with_receipts(result, step.statements)
 
-    def _close_request(self, session: Session, request_id: str, state: str = "done") -> None:
+    def _close_request(self, session: Session, request_id: str, state: str = "done", *, at: datetime) -> None:
         waiting = session.get(SignatureRequest, request_id, with_for_update={"key_share": True})
+        if waiting is not None and (waiting.state == "lapsed" or waiting.lapses_at <= at):
+            raise _lapsed()
         if waiting is None or waiting.state != "awaiting_signature":
             raise ConflictError(
                 ("This step was carried out already.", "该步骤已执行。"),
@@ -238,12 +255,7 @@ class Operations:
             found = connection.execute(_ANSWER_OF, {"tenant": _tenant(actor), "key": key}).first()
         if found is None:
             return None
-        if found.arguments_digest != digest:
-            raise IdempotencyError(
-                ("This Idempotency-Key was used for another request.", "该 Idempotency-Key 已用于其他请求。"),
-                ("Use a new key for a new request.", "请为新请求使用新的键。"),
-                field="Idempotency-Key",
-            )
+        _require_same(found.arguments_digest, digest)
         return found.result, found.statements
 
     def _with_receipts(self, result: dict[str, Any], statements: list[str], waited: float = 0.0) -> Outcome:
@@ -313,6 +325,43 @@ def _answer(
         "statements": step.statements,
         "created_at": step.now,
     }
+
+
+def _waiting_under(
+    session: Session, actor: Actor, chosen: Operation, arguments: dict[str, Any], key: str
+) -> SignatureRequest | None:
+    """Return the step that waits already for this person's request of this key, or None. Raises IdempotencyError for another one's."""
+    found = session.scalar(
+        select(SignatureRequest).where(
+            SignatureRequest.participant == actor.participant,
+            SignatureRequest.user == actor.user,
+            SignatureRequest.idempotency_key == key,
+            SignatureRequest.state == "awaiting_signature",
+            SignatureRequest.lapses_at > datetime.now(UTC),
+        )
+    )
+    if found is not None:
+        _require_same(
+            _arguments_digest(actor, found.operation, found.arguments), _arguments_digest(actor, chosen.name, arguments)
+        )
+    return found
+
+
+def _require_same(kept: str, asked: str) -> None:
+    if kept != asked:
+        raise IdempotencyError(
+            ("This Idempotency-Key was used for another request.", "该 Idempotency-Key 已用于其他请求。"),
+            ("Use a new key for a new request.", "请为新请求使用新的键。"),
+            field="Idempotency-Key",
+        )
+
+
+def _lapsed() -> ConflictError:
+    return ConflictError(
+        ("This step does not wait for a signature any more.", "该步骤已不再等待签名。"),
+        ("Start the step again.", "请重新发起该步骤。"),
+        code="no-longer-waiting",
+    )
 
 
 def _unavailable(*, recorded: bool = False) -> UnavailableError:

@@ -6,6 +6,7 @@ transaction, permission, idempotency, waiting signatures and receipts.
 
 Everything random inside a step (ids, salts) is derived from `seed`, and its time is `now`: a step that waits for a
 self-held key is run again later with the same seed and time, gives the same bytes to sign, and only then takes effect.
+What lapses is judged at `effective`, the time at which it does.
 """
 
 from __future__ import annotations
@@ -77,7 +78,13 @@ class Step:
     missing: list[dict[str, str]] = field(default_factory=list)
     statements: list[str] = field(default_factory=list)
     after_commit: list[Callable[[], None]] = field(default_factory=list)
+    waited_until: datetime | None = None
     _drawn: int = 0
+
+    @property
+    def effective(self) -> datetime:
+        """Return when the step takes effect: `now`, or when its signature came."""
+        return max(self.now, self.waited_until or self.now)
 
     def random(self, label: str = "random") -> bytes:
         """Return 32 fresh bytes, the same ones when this step is run again for its signature."""

@@ -58,7 +58,7 @@ def request(
     offered = Terms.of_offer(wanted)
     terms = propose(
         offered,
-        step.now,
+        step.effective,
         price_fen=proposed_price_fen,
         template=proposed_template,
         parameters=proposed_parameters,
@@ -72,7 +72,7 @@ def request(
         provider_id=wanted.participant_id,
         consumer_id=step.actor.participant,
         state="",
-        purpose=require_understood(terms.policy, purpose, step.now),
+        purpose=require_understood(terms.policy, purpose, step.effective),
         intended_use=intended_use,
         created_at=step.now,
         updated_at=step.now,
@@ -105,7 +105,7 @@ def counter(
     check_move(row, to, role)
     before = Terms.of_negotiation(row)
     terms = propose(
-        before, step.now, price_fen=price_fen, template=template, parameters=parameters, valid_until=valid_until
+        before, step.effective, price_fen=price_fen, template=template, parameters=parameters, valid_until=valid_until
     )
     if terms == before:
         raise InvalidInputError(
@@ -116,7 +116,7 @@ def counter(
             ),
             code="nothing-changed",
         )
-    require_understood(terms.policy, row.purpose, step.now)
+    require_understood(terms.policy, row.purpose, step.effective)
     note = text("note", note)
     terms.put_on_the_table(row, str(role))
     move(step, row, to, role, _terms_fields(terms), terms=terms, note=note)
@@ -339,7 +339,7 @@ def _require_signable(step: Step, negotiation: Negotiation) -> None:
     require_not_frozen(dataset)
     for firm in (negotiation.provider_id, negotiation.consumer_id):
         require_verified(step.session, firm)
-    if negotiation.valid_until is not None and negotiation.valid_until <= step.now:
+    if negotiation.valid_until is not None and negotiation.valid_until <= step.effective:
         raise ConflictError(
             ("The end of the proposed validity has passed.", "所提议的有效期已过。"),
             ("Counter with a later end.", "请提出更晚的截止时间。"),

@@ -56,7 +56,7 @@ def delivered(step: Step, agreement: AgreementRecord) -> None:
     step.session.execute(
         update(Escrow)
         .where(Escrow.agreement_id == agreement.id, Escrow.state == "held", Escrow.release_due_at.is_(None))
-        .values(release_due_at=step.now + window)
+        .values(release_due_at=step.effective + window)
     )
 
 

@@ -222,7 +222,7 @@ def _require_fundable(step: Step, agreement: AgreementRecord) -> None:
             code="not-signed",
         )
     end = negotiations.signed_document(agreement).valid_until
-    if end is not None and end <= step.now:
+    if end is not None and end <= step.effective:
         raise ConflictError(
             (f"This agreement ended at {timestamp(end)}.", f"该协议已于 {timestamp(end)} 到期。"),
             ("Start a new negotiation.", "请重新发起协商。"),

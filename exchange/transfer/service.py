@@ -80,8 +80,8 @@ def request(step: Step, *, agreement: str, format: str = FORMAT) -> dict[str, An
             field="format",
         )
     found = _own_agreement(step, agreement)
-    decision.require_in_force(step.session, found, step.now)
-    decided = decision.decide(step.session, found, step.now)
+    decision.require_in_force(step.session, found, step.effective)
+    decided = decision.decide(step.session, found, step.effective)
     denial = decision.reasons_json(decided) if isinstance(decided, Deny) else []
     transfer = TransferProcess(
         id=step.new_id(),
@@ -217,7 +217,7 @@ def acknowledge(step: Step, *, transfer: str, digest: str) -> dict[str, Any]:
             field="digest",
             code="digest-differs",
         )
-    row.state, row.ended_at = transition(State(row.state), State.COMPLETED, Role.CONSUMER), step.now
+    row.state, row.ended_at = transition(State(row.state), State.COMPLETED, Role.CONSUMER), step.effective
     row.acknowledged_digest = digest
     agreement = _locked_agreement(step, row)
     _record(step, agreement, row, "delivery.acknowledged", {"digest": digest}, signer=row.consumer_id)
@@ -251,7 +251,7 @@ def _steer(step: Step, transfer_id: str, to: State, kind: str, reason: str) -> d
     _require_role(step.actor, role)
     agreement = _locked_agreement(step, row)
     _end(step, row, to, role, reason)
-    _record(step, agreement, row, kind, {"reason": reason, "by": role}, signer=step.actor.participant or "")
+    _record(step, agreement, row, kind, {"reason": reason, "by": str(role)}, signer=step.actor.participant or "")
     _settle(step, agreement, to, role, reason)
     return {"transfer": row.id, "state": row.state}
 
@@ -360,7 +360,7 @@ def _end(step: Step, row: TransferProcess, to: State, role: Role, reason: str) -
     row.state = transition(State(row.state), to, role)
     row.reason = reason[:2000]
     if to is State.TERMINATED:
-        row.ended_at = step.now
+        row.ended_at = step.effective
 
 
 def _record(
