@@ -1,14 +1,17 @@
 """Entries of the log: admission of a signed statement, the entry's bytes, and checking them."""
 
 import base64
+import functools
 import hmac
+import operator
 import re
+from binascii import unhexlify
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ledger import signatures
-from ledger.canonical import decode, encode
+from ledger.canonical import decode
 from ledger.errors import AdmissionError, CanonicalError, SignatureError, VerificationError
 from ledger.hashing import leaf_hash
 from ledger.signatures import key_id
@@ -74,16 +77,10 @@ def admit(draft: Draft, signature: Signature) -> Admitted:
     the commitment to the statement and its openings.
     """
     statement = draft.statement
-    salts = {name: opening.salt for name, opening in draft.openings.items()}
-    salts[SIGNATURE] = draft.signature_salt
-    try:
-        expected = commit(statement, salts.__getitem__)
-    except KeyError as error:
-        raise AdmissionError(f"the draft does not open the field {error}") from error
-    if expected.payload != draft.payload or expected.openings != draft.openings:
-        raise AdmissionError("the payload does not commit to the statement")
+    if not draft.is_committed:
+        _require_commitment(draft)
     signatures.verify(signature.public, DOMAIN, draft.payload, signature.value)
-    opening = Opening(
+    opening = Opening.of(
         draft.signature_salt,
         {
             "participant": statement.signer,
@@ -99,8 +96,18 @@ def admit(draft: Draft, signature: Signature) -> Admitted:
         counter=statement.counter,
         payload=draft.payload,
         signature=commitment(statement.kind, SIGNATURE, opening),
-        openings=dict(draft.openings) | {SIGNATURE: opening},
+        openings={**draft.openings, SIGNATURE: opening},
     )
+
+
+def _require_commitment(draft: Draft) -> None:
+    salts = {name: opening.salt for name, opening in draft.openings.items()} | {SIGNATURE: draft.signature_salt}
+    try:
+        expected = commit(draft.statement, salts.__getitem__)
+    except KeyError as error:
+        raise AdmissionError(f"the draft does not open the field {error}") from error
+    if expected.payload != draft.payload or dict(expected.openings) != dict(draft.openings):
+        raise AdmissionError("the payload does not commit to the statement")
 
 
 def entry_bytes(index: int, previous: bytes | None, payload: bytes, signature: bytes) -> bytes:
@@ -118,6 +125,23 @@ def entry_bytes(index: int, previous: bytes | None, payload: bytes, signature: b
     )
 
 
+_HASH = r"[0-9a-f]{64}"
+_NUMBER = r"0|[1-9][0-9]{0,18}"
+# The whole form of an entry. Bytes of this form, in which the names of the commitments grow, are canonical:
+# every member stands in its place, with no space between them and nothing that needs to be escaped.
+_FORM = re.compile(
+    (
+        rf'\{{"index":"(?P<index>{_NUMBER})","prev":(?:null|"(?P<previous>{_HASH})"),"signature":"(?P<signature>{_HASH})"'
+        rf',"statement":\{{(?:"agreement":"(?P<agreement>{URN.pattern})",)?"at":"(?P<at>{TIME.pattern})"'
+        rf',"commitments":\{{(?P<commitments>(?:"{FIELD.pattern}":"{_HASH}"(?:,(?=")|(?=\}})))*)\}}'
+        rf'(?:,"counter":"(?P<counter>{_NUMBER})")?,"id":"(?P<id>{URN.pattern})","kind":"(?P<kind>{KIND.pattern})"'
+        r',"v":1\},"v":1\}'
+    ).encode()
+)
+_GROUPS = ("index", "previous", "signature", "agreement", "at", "commitments", "counter", "id", "kind")
+_BEFORE_PAYLOAD, _AFTER_PAYLOAD = b',"statement":', b',"v":1}'
+
+
 @dataclass(frozen=True)
 class Entry:
     """An entry of the log: its verbatim bytes and what they say."""
@@ -130,8 +154,8 @@ class Entry:
     at: str
     agreement: str | None
     counter: int | None
-    commitments: Mapping[str, bytes]
     signature: bytes
+    _commitments: bytes = field(repr=False)
 
     @property
     def leaf_hash(self) -> bytes:
@@ -141,7 +165,13 @@ class Entry:
     @property
     def payload(self) -> bytes:
         """The committed statement, the bytes that were signed."""
-        return encode(decode(self.body)["statement"])
+        return self.body[self.body.index(_BEFORE_PAYLOAD) + len(_BEFORE_PAYLOAD) : -len(_AFTER_PAYLOAD)]
+
+    @functools.cached_property
+    def commitments(self) -> Mapping[str, bytes]:
+        """The commitment of each field and of `signer`."""
+        parts = self._commitments.decode().split('"')
+        return {name: bytes.fromhex(value) for name, value in zip(parts[1::4], parts[3::4], strict=True)}
 
     def commitment(self, name: str) -> bytes | None:
         """Return the commitment of a field, of `signer` or of `signature`; None if there is none."""
@@ -150,33 +180,43 @@ class Entry:
     @classmethod
     def parse(cls, body: bytes) -> "Entry":
         """Parse entry bytes. Raises VerificationError when they are not those of an entry."""
-        try:
-            document = decode(body)
-            if len(body) > MAX_ENTRY_BYTES:
-                raise ValueError(f"longer than {MAX_ENTRY_BYTES} bytes")
-            _require_keys(document, {"index", "prev", "signature", "statement", "v"}, set())
-            statement = document["statement"]
-            _require_keys(statement, {"at", "commitments", "id", "kind", "v"}, {"agreement", "counter"})
-            if document["v"] != 1 or statement["v"] != 1:
-                raise ValueError("of an unknown version")
-            counter = statement.get("counter")
-            parsed = cls(
-                body=body,
-                index=_number(document["index"]),
-                previous=None if document["prev"] is None else _digest(document["prev"]),
-                kind=_match(KIND, statement["kind"]),
-                statement_id=_match(URN, statement["id"]),
-                at=_match(TIME, statement["at"]),
-                agreement=_match(URN, statement["agreement"]) if "agreement" in statement else None,
-                counter=None if counter is None else _number(counter),
-                commitments={_match(FIELD, n): _digest(v) for n, v in statement["commitments"].items()},
-                signature=_digest(document["signature"]),
-            )
-            if (parsed.agreement is None) != (counter is None):
-                raise ValueError("with an agreement and no counter, or a counter and no agreement")
-        except (CanonicalError, KeyError, TypeError, ValueError, AttributeError) as error:
-            raise VerificationError([f"not an entry: {error}"]) from error
-        return parsed
+        form = _FORM.fullmatch(body) if len(body) <= MAX_ENTRY_BYTES else None
+        if form is None:
+            raise VerificationError([f"not an entry: {_difference(body)}"])
+        index, previous, signature, agreement, at, commitments, counter, statement_id, kind = form.group(*_GROUPS)
+        names = commitments.split(b'"')[1::4]
+        if not all(map(operator.lt, names, names[1:])):
+            raise VerificationError(["not an entry: the commitments do not stand in the order of their names"])
+        if (agreement is None) != (counter is None):
+            raise VerificationError(["not an entry: with an agreement and no counter, or a counter and no agreement"])
+        return cls(
+            body,
+            int(index),
+            None if previous is None else unhexlify(previous),
+            kind.decode(),
+            statement_id.decode(),
+            at.decode(),
+            None if agreement is None else agreement.decode(),
+            None if counter is None else int(counter),
+            unhexlify(signature),
+            commitments,
+        )
+
+
+def _difference(body: bytes) -> str:
+    """Return in words what keeps some bytes from being an entry."""
+    if len(body) > MAX_ENTRY_BYTES:
+        return f"longer than {MAX_ENTRY_BYTES} bytes"
+    try:
+        document = decode(body)
+        _require_keys(document, {"index", "prev", "signature", "statement", "v"}, set())
+        statement = document["statement"]
+        _require_keys(statement, {"at", "commitments", "id", "kind", "v"}, {"agreement", "counter"})
+    except (CanonicalError, ValueError) as error:
+        return str(error)
+    if document["v"] != 1 or statement["v"] != 1:
+        return "of an unknown version"
+    return "a member is not in the form that it has in an entry"
 
 
 def verify_opening(entry: Entry, name: str, opening: Opening) -> None:
@@ -214,21 +254,3 @@ def verify_signature(entry: Entry, signer: Any, signature: Any) -> Signature:
 def _require_keys(document: Any, required: set[str], optional: set[str]) -> None:
     if not isinstance(document, dict) or not required <= document.keys() <= required | optional:
         raise ValueError(f"it does not have exactly the members {', '.join(sorted(required))}")
-
-
-def _match(pattern: re.Pattern[str], value: Any) -> str:
-    if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise ValueError(f"{value!r} is malformed")
-    return value
-
-
-def _number(value: Any) -> int:
-    if not isinstance(value, str) or not re.fullmatch(r"0|[1-9][0-9]{0,18}", value):
-        raise ValueError(f"{value!r} is no number")
-    return int(value)
-
-
-def _digest(value: Any) -> bytes:
-    if not isinstance(value, str) or not re.fullmatch(r"[0-9a-f]{64}", value):
-        raise ValueError("a hash is not 64 lower-case hex digits")
-    return bytes.fromhex(value)

@@ -6,15 +6,15 @@ beside the log for the parties and the auditors. Who signed, and the signature i
 in the same way under the field names `signer` and `signature`.
 """
 
-import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-from ledger.canonical import encode
+from ledger.canonical import decode, encode
 from ledger.errors import AdmissionError, CanonicalError
 from ledger.signatures import SigningKey
 
@@ -30,7 +30,7 @@ SALT_SIZE = 32
 KIND = re.compile(r"[a-z][a-z0-9_-]{0,63}(\.[a-z][a-z0-9_-]{0,63}){0,3}")
 FIELD = re.compile(r"[a-z][a-z0-9_]{0,63}")
 URN = re.compile(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z", re.ASCII)
 _COMMITMENT_CONTEXT = b"industrial-data-exchange/commitment/v1\n"
 
 
@@ -58,6 +58,28 @@ class Opening:
 
     salt: bytes = field(repr=False)
     value: Any
+    # Kept where they are known, and never for a value that came without them.
+    _canonical: bytes | None = field(default=None, init=False, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, salt: bytes, value: Any) -> "Opening":
+        """Return the opening of a value as it is now, whatever becomes of the object. Raises CanonicalError."""
+        return cls._known(salt, value, encode(value))
+
+    @classmethod
+    def from_canonical(cls, salt: bytes, data: bytes) -> "Opening":
+        """Return the opening of a value in canonical bytes. Raises CanonicalError when they are not."""
+        return cls._known(salt, decode(data), data)
+
+    def canonical(self) -> bytes:
+        """Return the canonical bytes of the value. Raises CanonicalError when it has none."""
+        return encode(self.value) if self._canonical is None else self._canonical
+
+    @classmethod
+    def _known(cls, salt: bytes, value: Any, canonical: bytes) -> "Opening":
+        made = cls(salt, value)
+        object.__setattr__(made, "_canonical", canonical)
+        return made
 
 
 @dataclass(frozen=True)
@@ -79,6 +101,13 @@ class Draft:
     openings: Mapping[str, Opening]
     payload: bytes
     signature_salt: bytes = field(repr=False)
+    # Whether `commit` has made it, so that the payload is known to commit to the rest.
+    _is_committed: bool = field(default=False, init=False, repr=False, compare=False)
+
+    @property
+    def is_committed(self) -> bool:
+        """Whether the payload is known to be the commitment to the statement and its openings."""
+        return self._is_committed
 
     def to_json(self) -> dict[str, Any]:
         """Return the draft as JSON, to be kept while a self-held key has not signed. It is secret."""
@@ -135,13 +164,15 @@ def commit(statement: Statement, salt_for: Callable[[str], bytes]) -> Draft:
     """
     _require_well_formed(statement)
     values = dict(statement.fields) | {SIGNER: {"participant": statement.signer, "custody": statement.custody}}
-    openings = {name: Opening(salt_for(name), value) for name, value in sorted(values.items())}
+    openings = {name: _opening(name, salt_for(name), value) for name, value in sorted(values.items())}
     payload = _payload(statement, openings)
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise AdmissionError(f"the committed statement exceeds {MAX_PAYLOAD_BYTES} bytes")
     salt = salt_for(SIGNATURE)
     _require_salt(SIGNATURE, salt)
-    return Draft(statement, openings, payload, salt)
+    draft = Draft(statement, MappingProxyType(openings), payload, salt)
+    object.__setattr__(draft, "_is_committed", True)
+    return draft
 
 
 def sign(draft: Draft, key: SigningKey) -> Signature:
@@ -154,8 +185,8 @@ def commitment(kind: str, name: str, opening: Opening) -> bytes:
 
     Raises CanonicalError when the value has no canonical form.
     """
-    message = _COMMITMENT_CONTEXT + kind.encode() + b"\n" + name.encode() + b"\n" + encode(opening.value)
-    return hmac.digest(opening.salt, message, hashlib.sha256)
+    message = _COMMITMENT_CONTEXT + kind.encode() + b"\n" + name.encode() + b"\n" + opening.canonical()
+    return hmac.digest(opening.salt, message, "sha256")
 
 
 def _require_well_formed(statement: Statement) -> None:
@@ -189,24 +220,29 @@ def _require_well_formed(statement: Statement) -> None:
 _URN_EXAMPLE = "urn:uuid:00000000-0000-0000-0000-000000000000"
 
 
+def _opening(name: str, salt: bytes, value: Any) -> Opening:
+    _require_salt(name, salt)
+    try:
+        return Opening.of(salt, value)
+    except CanonicalError as error:
+        raise AdmissionError(f"the field {name!r} cannot be recorded: {error}") from error
+
+
 def _payload(statement: Statement, openings: Mapping[str, Opening]) -> bytes:
-    commitments = {}
-    for name, opening in openings.items():
-        _require_salt(name, opening.salt)
-        try:
-            commitments[name] = commitment(statement.kind, name, opening).hex()
-        except CanonicalError as error:
-            raise AdmissionError(f"the field {name!r} cannot be recorded: {error}") from error
-    document: dict[str, Any] = {
-        "v": 1,
-        "kind": statement.kind,
-        "id": statement.id,
-        "at": statement.at,
-        "commitments": commitments,
-    }
+    """Return the canonical bytes of the committed statement.
+
+    Requires a well-formed statement, in which nothing needs to be escaped, and openings sorted by field.
+    """
+    fields = ",".join(
+        f'"{name}":"{commitment(statement.kind, name, opening).hex()}"' for name, opening in openings.items()
+    )
+    agreement, counter = "", ""
     if statement.agreement is not None:
-        document |= {"agreement": statement.agreement, "counter": str(statement.counter)}
-    return encode(document)
+        agreement, counter = f'"agreement":"{statement.agreement}",', f'"counter":"{statement.counter}",'
+    return (
+        f'{{{agreement}"at":"{statement.at}","commitments":{{{fields}}},{counter}'
+        f'"id":"{statement.id}","kind":"{statement.kind}","v":1}}'
+    ).encode()
 
 
 def _require_salt(name: str, salt: bytes) -> None:

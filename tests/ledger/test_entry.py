@@ -4,9 +4,11 @@ import dataclasses
 import hashlib
 import hmac
 import json
+import re
 import secrets
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -263,6 +265,75 @@ def test_bytes_that_are_not_an_entry_are_refused(make_draft, change):
     entry, _ = entry_of(make_draft())
     with pytest.raises(VerificationError, match="not an entry"):
         Entry.parse(_changed(entry.body, change))
+
+
+def _is_entry(body):
+    """Judge by the letter of the format, with a JSON parser and the independent canonical encoder."""
+
+    def matches(pattern, value):
+        return isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+    number, digest, urn = "(0|[1-9][0-9]{0,18})", "[0-9a-f]{64}", "urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    try:
+        document = json.loads(body.decode())
+        statement = document["statement"]
+        commitments = statement["commitments"]
+        return (
+            rfc8785.dumps(document) == body
+            and document.keys() == {"index", "prev", "signature", "statement", "v"}
+            and statement.keys() - {"agreement", "counter"} == {"at", "commitments", "id", "kind", "v"}
+            and ("agreement" in statement) == ("counter" in statement)
+            and [document["v"], statement["v"]] == [1, 1]
+            and matches(number, document["index"])
+            and matches(digest, document["signature"])
+            and (document["prev"] is None or matches(digest, document["prev"]))
+            and all(matches("[a-z][a-z0-9_]{0,63}", k) and matches(digest, v) for k, v in commitments.items())
+            and matches(urn, statement["id"])
+            and matches(urn, statement.get("agreement", AGREEMENT))
+            and matches(number, statement.get("counter", "1"))
+            and matches(r"[a-z][a-z0-9_-]{0,63}(\.[a-z][a-z0-9_-]{0,63}){0,3}", statement["kind"])
+            and matches(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?Z", statement["at"])
+        )
+    except (ValueError, LookupError, TypeError, AttributeError, rfc8785.CanonicalizationError):
+        return False
+
+
+_PIECES = st.sampled_from(
+    [b"", b" ", b'"', b",", b":", b"{", b"}", b"\\u0061", b"\\/", b"0", b"1.0", b"-1", b"null", b"a", b"Z", "\u0661".encode(), b"\xff",
+     b'"a":1,', b'"a":"' + b"0" * 64 + b'",', b'"z":"' + b"0" * 64 + b'"', b'"v":1', b"\n"]
+)  # fmt: skip
+
+
+@given(st.booleans(), st.lists(st.tuples(st.integers(0, 700), st.integers(0, 70), _PIECES), max_size=2), st.data())
+def test_exactly_what_the_format_says_is_an_entry(make_draft, with_agreement, edits, data):
+    draft = make_draft(**({"agreement": AGREEMENT, "counter": 3} if with_agreement else {}))
+    body = entry_bytes(7, bytes(32), draft.payload, bytes(32))
+    for start, length, piece in edits:
+        body = body[:start] + piece + body[start + length :]
+    if data.draw(st.booleans()):
+        # Whole members in another place keep the text JSON, and not canonical.
+        parts = body.split(b",")
+        place = data.draw(st.integers(0, len(parts) - 1))
+        parts.insert(data.draw(st.integers(0, len(parts))), parts[place])
+        body = b",".join(parts)
+    try:
+        entry = Entry.parse(body)
+    except VerificationError:
+        assert not _is_entry(body)
+        return
+    assert _is_entry(body)
+    document = json.loads(body)
+    assert entry.payload == rfc8785.dumps(document["statement"])
+    assert {name: value.hex() for name, value in entry.commitments.items()} == document["statement"]["commitments"]
+
+
+def test_what_is_changed_after_the_commitment_is_not_what_is_recorded(make_draft):
+    parties = ["A", "B"]
+    draft = make_draft(fields={"parties": parties})
+    parties.append("C")
+    entry, admitted = entry_of(draft)
+    assert admitted.openings["parties"].canonical() == b'["A","B"]'
+    verify_opening(entry, "parties", Opening.from_canonical(draft.openings["parties"].salt, b'["A","B"]'))
 
 
 @given(st.binary(max_size=200))

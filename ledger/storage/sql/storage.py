@@ -18,7 +18,6 @@ from sqlalchemy import exc
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 
-from ledger.canonical import decode, encode
 from ledger.entry import Admitted, Erased, Opening, entry_bytes
 from ledger.errors import AdmissionError, LedgerError, LedgerUnavailableError, VerificationError
 from ledger.hashing import leaf_hash
@@ -205,7 +204,7 @@ class SqlStorage:
         agreements = [None if one.agreement is None else _key(one.agreement) for one in batch]
         counters = [one.counter for one in batch]
         opened = [
-            (key, name, opening.salt, encode(opening.value))
+            (key, name, opening.salt, opening.canonical())
             for key, one in zip(keys, batch, strict=True)
             for name, opening in one.openings.items()
         ]
@@ -376,5 +375,5 @@ def _openings(rows: Iterable[Sequence[Any]]) -> dict[bytes, dict[str, Opening | 
     found: dict[bytes, dict[str, Opening | Erased]] = {}
     for key, field, salt, value, erased_by in rows:
         gone = salt is None or value is None
-        found.setdefault(key, {})[field] = Erased(erased_by) if gone else Opening(salt, decode(value))
+        found.setdefault(key, {})[field] = Erased(erased_by) if gone else Opening.from_canonical(salt, value)
     return found
