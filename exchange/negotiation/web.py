@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
@@ -23,6 +24,7 @@ from exchange.negotiation.moves import role_of
 from exchange.negotiation.terms import Terms
 from exchange.participants import service as participants
 from exchange.settlement import queries as settlement
+from exchange.transfer import decision
 from exchange.transfer import service as transfer
 from exchange.web import current_actor, end_reading, reading, requires, run, services, show_in_form
 
@@ -203,6 +205,7 @@ def agreement(agreement: str) -> str:
         entries=settlement.entries_of_agreement(session, actor, row.id),
         available_fen=settlement.available_fen(session, actor) if actor.may(Permission.SETTLEMENT_PAY) else None,
         usage=transfer.usage(session, row.id),
+        next_use=decision.next_use(session, row, datetime.now(UTC)),
         transfers=transfer.of_agreement(session, actor, row.id),
     )
 

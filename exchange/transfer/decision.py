@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from contracts.odrl import Decision, Deny, Permit, Request, World, evaluate
+from contracts.odrl.limits import limits
 from exchange.catalog.models import Dataset
 from exchange.errors import ConflictError, PolicyDeniedError
 from exchange.negotiation import service as negotiation
@@ -52,6 +54,33 @@ def decide(session: Session, agreement: AgreementRecord, at: datetime, *, taken:
         attributes=_verified_facts(consumer),
     )
     return evaluate(negotiation.policy_of(agreement), request, world)
+
+
+@dataclass(frozen=True)
+class NextUse:
+    """What asking for one more use would come to: its number, how many are agreed on (None: any), and what would refuse it."""
+
+    number: int
+    agreed: int | None
+    refusal: ConflictError | None = None
+    reasons: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def permitted(self) -> bool:
+        return self.refusal is None and not self.reasons
+
+
+def next_use(session: Session, agreement: AgreementRecord, at: datetime) -> NextUse:
+    """Return what a request for a use would be answered at `at`, without asking for it; the answer binds nobody."""
+    counter = session.get(UsageCounter, (agreement.id, ACTION))
+    number = (counter.used if counter else 0) + 1
+    agreed = limits(negotiation.policy_of(agreement), ACTION).uses
+    try:
+        require_in_force(session, agreement, at)
+        decided = decide(session, agreement, at)
+    except ConflictError as error:
+        return NextUse(number, agreed, refusal=error)
+    return NextUse(number, agreed, reasons=tuple(reasons_json(decided)) if isinstance(decided, Deny) else ())
 
 
 def _verified_facts(consumer: Participant) -> Mapping[str, Any]:

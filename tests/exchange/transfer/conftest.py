@@ -302,7 +302,7 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
             def now(cls, tz: Any = None) -> datetime:
                 return datetime.now(tz) + by
 
-        for module in ("operations", "transfer.api", "transfer.service"):
+        for module in ("operations", "negotiation.web", "transfer.api", "transfer.service"):
             monkeypatch.setattr(f"exchange.{module}.datetime", Later)
 
     return shift
