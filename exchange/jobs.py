@@ -61,9 +61,11 @@ class Job(Base):
 
 Progress = Callable[[float, str], None]
 Handler = Callable[[Any, dict[str, Any], Progress], dict[str, Any]]
+Timer = Callable[[Any], Any]
 GivenUp = Callable[[Any, dict[str, Any]], Any]
 _HANDLERS: dict[str, Handler] = {}
 _GIVEN_UP: dict[str, GivenUp] = {}
+_TIMERS: dict[str, Timer] = {}
 
 
 def handler(kind: str, *, given_up: GivenUp | None = None) -> Callable[[Handler], Handler]:
@@ -77,6 +79,16 @@ def handler(kind: str, *, given_up: GivenUp | None = None) -> Callable[[Handler]
         _HANDLERS[kind] = function
         if given_up is not None:
             _GIVEN_UP[kind] = given_up
+        return function
+
+    return register
+
+
+def timer(name: str) -> Callable[[Timer], Timer]:
+    """Register a function of the operations as the timer `name`, for what is more than one operation; it is repeatable."""
+
+    def register(function: Timer) -> Timer:
+        _TIMERS[name] = function
         return function
 
     return register
@@ -108,7 +120,7 @@ class Jobs:
         self._huey = _make_huey(settings, self._connections)
         self._consumer: Consumer | None = None
         self.operations: Any = None
-        # Names of operations that are run every minute: what falls due by time alone.
+        # Names of timers, or of operations, that are run every minute: what falls due by time alone.
         self.timers: tuple[str, ...] = ()
         self._task = self._huey.task()(self._execute_by_id)
         self._huey.periodic_task(crontab(minute="*"))(self._sweep_task)
@@ -162,10 +174,19 @@ class Jobs:
         self.sweep()
         for name in self.timers:
             try:
-                self.operations.run_as_system(name)
+                self.run_timer(name)
             except ExchangeError as error:
                 # The next minute tries again; what could not be recorded was not done.
                 log.warning("timer refused", operation=name, code=error.code)
+            except Exception:
+                # One timer's fault must not keep the others from their work.
+                log.exception("timer failed", operation=name)
+
+    def run_timer(self, name: str) -> Any:
+        """Do now what falls due under `name`, and return what the timer returns (a list of what it did, mostly)."""
+        if name in _TIMERS:
+            return _TIMERS[name](self.operations)
+        return self.operations.run_as_system(name).result
 
     def sweep(self, *, at_start: bool = False) -> int:
         """Queue again what waits or whose worker is gone; return how many."""

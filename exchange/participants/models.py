@@ -38,7 +38,7 @@ class Participant(Base):
     contact: Mapped[str] = mapped_column(String(254), default="")
     status: Mapped[str] = mapped_column(String(16), default="pending")
     status_reason: Mapped[str] = mapped_column(String(2000), default="")
-    # When the standing last changed: a suspension and its end both count.
+    # When a suspension last began or ended, or a registration was rejected; empty from the verification on.
     status_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     evidence: Mapped[str] = mapped_column(String(2000), default="")
     evidence_digest: Mapped[str] = mapped_column(String(80), default="")

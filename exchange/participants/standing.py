@@ -115,7 +115,8 @@ def verify(
     row.verified_facts, row.declared_at = facts.declared(row), None
     row.verified_at = step.now
     if not again:
-        _stand(step, row, "verified", "")
+        # What was before the verification concerns no delivery.
+        row.status, row.status_reason, row.status_at = "verified", "", None
     record(
         step,
         "participant.verified",

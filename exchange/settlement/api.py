@@ -102,6 +102,15 @@ def top_up(given: dict[str, Any]) -> Any:
     return answer(run("settlement.top_up", **given), 201)
 
 
+@blueprint.get("/accounts/faults")
+@blueprint.response(200, schemas.FaultsSchema)
+@requires(Permission.TOP_UP)
+def faults() -> dict[str, Any]:
+    """List the due settlements that failed, with the reason and when they are tried again (operator); the look is recorded."""
+    run("settlement.look_at_faults")
+    return {"items": queries.faults(reading())}
+
+
 @blueprint.post("/agreements/<agreement>/funding")
 @blueprint.response(201, schemas.FundingSchema)
 @requires(Permission.SETTLEMENT_PAY)

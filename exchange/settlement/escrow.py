@@ -122,7 +122,7 @@ def _settle(step: Step, agreement: AgreementRecord, state: str, reason: str) -> 
     taken = step.session.execute(
         update(Escrow)
         .where(Escrow.agreement_id == agreement.id, Escrow.state == "held")
-        .values(state=state, settled_at=step.now, reason=reason[:500])
+        .values(state=state, settled_at=step.now, reason=reason[:500], fault=None, retry_at=None)
         .returning(Escrow.id)
         .execution_options(synchronize_session=False)
     ).scalar_one_or_none()

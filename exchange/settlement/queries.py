@@ -136,6 +136,14 @@ def escrow_of(session: Session, actor: Actor, agreement_id: str) -> Escrow | Non
     )
 
 
+def faults(session: Session) -> list[Escrow]:
+    """Return the held escrows whose due settlement failed, longest first, for the operator who mends what is wrong."""
+    rows = session.scalars(
+        select(Escrow).where(Escrow.state == "held", Escrow.attempts > 0).order_by(Escrow.held_at, Escrow.id)
+    )
+    return list(rows)
+
+
 def entries_of_agreement(session: Session, actor: Actor, agreement_id: str) -> list[JournalEntry]:
     """Return what was booked for an agreement whose side the actor is, oldest first."""
     if escrow_of(session, actor, agreement_id) is None:

@@ -94,3 +94,16 @@ class PostingSchema(Schema):
 class JournalSchema(Schema):
     items = fields.List(fields.Nested(PostingSchema))
     next = fields.String(allow_none=True)
+
+
+class FaultSchema(Schema):
+    agreement_id = fields.String()
+    amount_fen = fields.Integer()
+    currency = fields.String()
+    attempts = fields.Integer()
+    retry_at = fields.DateTime()
+    fault = fields.Dict(metadata={"description": "operation, code, type, reason (English, Chinese) and when"})
+
+
+class FaultsSchema(Schema):
+    items = fields.List(fields.Nested(FaultSchema))

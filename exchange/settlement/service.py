@@ -30,15 +30,12 @@ __all__ = [
     "reclaim",
     "refund",
     "refund_by_provider",
-    "refund_due",
     "release",
-    "release_due",
     "top_up",
     "withheld",
 ]
 
 LARGEST_TOP_UP_FEN = 10**12
-_BATCH = 100
 
 
 @operation("settlement.top_up", Permission.TOP_UP)
@@ -180,32 +177,6 @@ def _is_deliverable(step: Step, agreement: AgreementRecord) -> bool:
     except ConflictError:
         return False
     return True
-
-
-@operation("settlement.release_due", None)
-def release_due(step: Step) -> dict[str, Any]:
-    """Release every escrow whose acceptance window has passed (at most 100 a run); a timer calls this."""
-    released = [row.id for row in _due(step, Escrow.release_due_at <= step.now) if release(step, row, "window-passed")]
-    return {"released": released}
-
-
-@operation("settlement.refund_due", None)
-def refund_due(step: Step) -> dict[str, Any]:
-    """Refund every escrow whose agreement ended before anything was delivered (at most 100 a run); a timer calls this."""
-    lapsed = (AgreementRecord.valid_until <= step.now) & Escrow.release_due_at.is_(None)
-    refunded = [row.id for row in _due(step, lapsed) if refund(step, row, "never-delivered")]
-    return {"refunded": refunded}
-
-
-def _due(step: Step, condition: Any) -> list[AgreementRecord]:
-    rows = step.session.scalars(
-        select(AgreementRecord)
-        .join(Escrow, Escrow.agreement_id == AgreementRecord.id)
-        .where(Escrow.state == "held", condition)
-        .order_by(AgreementRecord.id)
-        .limit(_BATCH)
-    )
-    return list(rows)
 
 
 def _require_fundable(step: Step, agreement: AgreementRecord) -> None:

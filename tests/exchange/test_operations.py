@@ -56,8 +56,8 @@ def count(exchange: Any, model: Any) -> int:
 
 def test_an_operation_answers_with_the_receipts_of_everything_it_recorded(exchange: Any, register: Any) -> None:
     def twice(step: Step) -> dict[str, Any]:
-        record(step, "test.first", {"n": 1})
-        record(step, "test.second", {"n": 2})
+        record(step, "exchange.roles", {"user": step.new_id(), "roles": ["operator"]})
+        record(step, "exchange.acted", {"operator": "system", "statement": step.new_id()})
         return {"done": True}
 
     register("test.twice", twice)
@@ -66,7 +66,7 @@ def test_an_operation_answers_with_the_receipts_of_everything_it_recorded(exchan
     assert outcome.result == {"done": True}
     assert [receipt.index for receipt in outcome.receipts] == [before, before + 1]
     kinds = [exchange.operations.services.log.entry(receipt.index).kind for receipt in outcome.receipts]
-    assert kinds == ["test.first", "test.second"]
+    assert kinds == ["exchange.roles", "exchange.acted"]
     assert outcome.receipt == outcome.receipts[-1]
 
 
@@ -74,7 +74,8 @@ def test_what_fails_after_its_statement_leaves_neither_statement_nor_row(exchang
     firm = exchange.firm("Works")
 
     def half(step: Step) -> dict[str, Any]:
-        record(step, "test.half", {"n": 1}, signer=firm.participant)
+        withdrawn = {"provider": firm.participant, "dataset": step.new_id(), "offer": step.new_id()}
+        record(step, "offer.withdrawn", withdrawn, signer=firm.participant)
         step.session.add(
             Dataset(id="half", participant_id=firm.participant, title="t", description="", domain="production", kind="table",
                     state="draft", created_at=step.now, updated_at=step.now)
@@ -89,7 +90,9 @@ def test_what_fails_after_its_statement_leaves_neither_statement_nor_row(exchang
     assert log_size(exchange) == before
     assert count(exchange, Dataset) == 0
     exchange.firm("Other Works")
-    assert "test.half" not in [entry.kind for entry in exchange.operations.services.log.entries(0, log_size(exchange))]
+    assert "offer.withdrawn" not in [
+        entry.kind for entry in exchange.operations.services.log.entries(0, log_size(exchange))
+    ]
 
 
 def test_work_outside_the_database_happens_after_the_commit_and_never_for_what_failed(
@@ -98,7 +101,7 @@ def test_work_outside_the_database_happens_after_the_commit_and_never_for_what_f
     seen: list[str] = []
 
     def works(step: Step, *, fail: bool) -> dict[str, Any]:
-        record(step, "test.works", {"fail": fail})
+        record(step, "exchange.acted", {"operator": "system", "statement": step.new_id()})
         size = log_size(sqlite_exchange)
         step.after_commit.append(lambda: seen.append("after" if log_size(sqlite_exchange) > size else "before"))
         if fail:
@@ -166,7 +169,7 @@ def test_keys_of_two_firms_have_nothing_to_do_with_each_other(sqlite_exchange: A
 @pytest.mark.parametrize("key", ["", "x" * 256, "line\nbreak", "nul\x00"])
 def test_a_key_has_a_form(sqlite_exchange: Any, key: str) -> None:
     with pytest.raises(InvalidInputError):
-        sqlite_exchange.operations.run_as_system("settlement.release_due", idempotency_key=key)
+        sqlite_exchange.operations.run_as_system("audit.lapse_requests", idempotency_key=key)
 
 
 def test_a_refused_step_keeps_its_key_free(sqlite_exchange: Any) -> None:
@@ -212,7 +215,7 @@ def test_a_step_that_could_not_be_recorded_can_be_repeated_with_its_key(
 
     def once(step: Step) -> dict[str, Any]:
         runs.append(1)
-        record(step, "test.once", {"n": len(runs)})
+        record(step, "exchange.acted", {"operator": "system", "statement": step.new_id()})
         return {"run": len(runs)}
 
     register("test.once", once, Permission.DATASET_WRITE)

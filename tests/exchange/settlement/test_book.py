@@ -201,7 +201,7 @@ def test_any_sequence_of_events_leaves_a_book_that_adds_up(three_agreements: Any
             elif event == "fund":
                 market.run(market.consumer, "settlement.fund", agreement=agreement)
             elif event == "release_due":
-                run("settlement.release_due")
+                market.exchange.operations.services.jobs.run_timer("settlement.release_due")
             else:
                 run("test.escrow", helper=event, agreement=agreement)
         except (BalanceTooSmallError, ConflictError):

@@ -214,14 +214,14 @@ def test_release_and_refund_of_an_unfunded_agreement_find_nothing(sqlite_market:
 
 def test_the_timer_releases_after_the_acceptance_window_and_not_before(market: Any) -> None:
     agreement = market.funded(price_fen=800)
-    run = market.exchange.operations.run_as_system
+    run = market.exchange.operations.services.jobs.run_timer
     _call(market, "delivered", agreement)
     due = _escrow(market, agreement).release_due_at
     assert timedelta(days=6, hours=23) < due - datetime.now(UTC) < timedelta(days=7, hours=1)
-    assert run("settlement.release_due").result == {"released": []}
+    assert run("settlement.release_due") == []
     _set(market, update(Escrow).values(release_due_at=datetime.now(UTC) - timedelta(seconds=1)))
-    assert run("settlement.release_due").result == {"released": [agreement]}
-    assert run("settlement.release_due").result == {"released": []}
+    assert run("settlement.release_due") == [agreement]
+    assert run("settlement.release_due") == []
     assert _balance(market, market.provider.participant) == 800
     assert _escrow(market, agreement).reason == "window-passed"
 
@@ -240,11 +240,11 @@ def test_after_its_end_an_agreement_is_not_funded_and_what_was_not_delivered_is_
     end = datetime.now(UTC) + timedelta(seconds=3)
     funded, unfunded = (_signed_until(market, end) for _ in range(2))
     market.run(market.consumer, "settlement.fund", agreement=funded)
-    run = market.exchange.operations.run_as_system
-    assert run("settlement.refund_due").result == {"refunded": []}
+    run = market.exchange.operations.services.jobs.run_timer
+    assert run("settlement.refund_due") == []
     time.sleep(max(0.0, (end - datetime.now(UTC)).total_seconds()) + 0.05)
-    assert run("settlement.refund_due").result == {"refunded": [funded]}
-    assert run("settlement.refund_due").result == {"refunded": []}
+    assert run("settlement.refund_due") == [funded]
+    assert run("settlement.refund_due") == []
     assert market.agreement(funded).state == "terminated"
     with pytest.raises(ConflictError) as refused:
         market.run(market.consumer, "settlement.fund", agreement=unfunded)
@@ -299,10 +299,11 @@ def test_the_consumer_takes_money_back_after_the_window_but_not_after_a_delivery
 
 
 def test_timers_belong_to_the_program_alone(sqlite_market: Any) -> None:
-    for name in ("settlement.release_due", "settlement.refund_due"):
+    agreement = sqlite_market.funded()
+    for name in ("settlement.release_one", "settlement.refund_one"):
         for actor in (sqlite_market.provider, sqlite_market.exchange.staff("operator")):
             with pytest.raises(PermissionDeniedError):
-                sqlite_market.run(actor, name)
+                sqlite_market.run(actor, name, agreement=agreement)
 
 
 def test_the_ledger_alone_gives_back_every_balance(market: Any) -> None:
