@@ -66,6 +66,14 @@ class Settings:
     ethereum_max_fee_gwei: float = 50.0
     ethereum_interval_minutes: int = 60
     ethereum_confirmations: int = 64
+    witness_policy: Path = Path()
+    witness_interval_minutes: int = 1
+    timestamp_authority: str = ""
+    timestamp_ca: Path = Path()
+    timestamp_interval_minutes: int = 60
+    egress_schemes: str = "https"
+    egress_hosts: str = ""
+    egress_internal: str = ""
     default_locale: str = "en"
     bind: str = "127.0.0.1:8000"
     workers: int = 1
@@ -233,6 +241,12 @@ def _agreeing(settings: Settings) -> Settings:
             ("The chain to anchor on is not named, and a node could follow any.", "未指定用于锚定的链，而节点可能属于任意一条链。"),
             ("Set ethereum_chain_id, such as 1 for Ethereum's main net.", "请设置 ethereum_chain_id，例如以太坊主网为 1。"),
             field="ethereum_chain_id",
+        )  # fmt: skip
+    if settings.timestamp_authority and settings.timestamp_ca == Path():
+        raise SettingsError(
+            ("A time stamp proves nothing without knowing who made it.", "不知道由谁签发，时间戳就没有证明力。"),
+            ("Set timestamp_ca to the certificate above the authority's, PEM or DER.", "请将 timestamp_ca 设为该机构的上级证书（PEM 或 DER）。"),
+            field="timestamp_ca",
         )  # fmt: skip
     return settings
 

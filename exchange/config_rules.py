@@ -5,6 +5,7 @@ A rule looks at one value by itself and returns None or a Refusal. What two sett
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import re
 from collections.abc import Callable
@@ -36,6 +37,7 @@ _UNITS = {"k": 1, "m": 2, "g": 3, "t": 4}
 # DuckDB needs some memory even to spill; with a few megabytes it refuses small tables.
 _LEAST_MEMORY = 64 * 10**6
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_NAME = re.compile(r"(?!-)[a-z0-9_.-]{1,253}|\[[0-9a-f:.]+\]")
 _HOST = re.compile(r"[A-Za-z0-9._-]*|\[[0-9A-Fa-f:.%a-z]+\]")
 
 
@@ -202,6 +204,66 @@ def _optional(rule: Rule) -> Rule:
     return lambda value: rule(value) if value else None
 
 
+def _url(value: str) -> Refusal | None:
+    """Refuse what is no http or https address, with or without a path."""
+    try:
+        url = urlsplit(value)
+        known = url.scheme in {"http", "https"} and url.hostname and url.port != 0 and "@" not in url.netloc
+    except ValueError:
+        known = False
+    if known and value.isprintable() and " " not in value:
+        return None
+    return Refusal(
+        (f"{value[:100]!r} is not an http or https address.", f"{value[:100]!r} 不是 http 或 https 地址。"),
+        ("Give it as its operator names it, such as https://tsa.example.org/tsr, without a user name.",
+         "请按服务方提供的内容填写，例如 https://tsa.example.org/tsr，不含用户名。"),
+    )  # fmt: skip
+
+
+def entries(value: str) -> list[str]:
+    """Return the entries of a list in one line: lower case, parted by commas or spaces."""
+    return value.lower().replace(",", " ").split()
+
+
+def _schemes(value: str) -> Refusal | None:
+    found = entries(value)
+    if found and set(found) <= {"http", "https"}:
+        return None
+    return Refusal(
+        (f"{value[:60]!r} are not schemes that may leave.", f"{value[:60]!r} 不是允许外发的协议。"),
+        ("Use https, or https http where plain http to the hosts that you list is wanted.",
+         "请使用 https；确需对所列主机使用明文 http 时填写 https http。"),
+    )  # fmt: skip
+
+
+def _hosts(value: str) -> Refusal | None:
+    for entry in entries(value):
+        if not _NAME.fullmatch(entry.removeprefix("*.")):
+            return Refusal(
+                (f"{entry[:60]!r} is not the name of a host.", f"{entry[:60]!r} 不是主机名。"),
+                ("Give names such as example.org or *.example.org, parted by spaces.", "请填写 example.org 或 *.example.org 之类的名称，以空格分隔。"),
+            )  # fmt: skip
+    return None
+
+
+def _internal(value: str) -> Refusal | None:
+    for entry in entries(value):
+        try:
+            if "/" in entry:
+                ipaddress.ip_network(entry)
+                continue
+            parts = urlsplit(f"//{entry}")
+            sound = parts.hostname and parts.port != 0 and "@" not in entry
+        except ValueError:
+            sound = False
+        if not sound:
+            return Refusal(
+                (f"{entry[:60]!r} is neither a host nor a network.", f"{entry[:60]!r} 既不是主机也不是网络。"),
+                ("Give hosts, host:port, or networks such as 10.1.0.0/16, parted by spaces.", "请填写主机、主机:端口，或 10.1.0.0/16 之类的网络，以空格分隔。"),
+            )  # fmt: skip
+    return None
+
+
 def _origin(value: str) -> Refusal | None:
     if value and "+" not in value and value.isprintable() and not any(letter.isspace() for letter in value):
         return None
@@ -280,6 +342,14 @@ RULES: dict[str, Rule] = {
     "ethereum_max_fee_gwei": _number(0.000_001, 100_000, ("gwei", " gwei")),
     "ethereum_interval_minutes": _number(1, 60 * 24 * 30, _MINUTES),
     "ethereum_confirmations": _number(1, 100_000),
+    "witness_policy": _file,
+    "witness_interval_minutes": _number(1, 60 * 24 * 30, _MINUTES),
+    "timestamp_authority": _optional(_url),
+    "timestamp_ca": _file,
+    "timestamp_interval_minutes": _number(1, 60 * 24 * 30, _MINUTES),
+    "egress_schemes": _schemes,
+    "egress_hosts": _hosts,
+    "egress_internal": _internal,
     "default_locale": _word("en", "zh"),
     "bind": _bind,
     "workers": _number(1, 64),

@@ -11,6 +11,8 @@ ExchangeError
 ├── PolicyDeniedError        the usage policy denies; carries every reason
 ├── AwaitingSignatureError   a self-held key must sign first; carries what to sign
 ├── PayloadTooLargeError     an upload is beyond the limit
+├── EgressError              the operator's policy does not let the program call an address
+├── UnreachableError         somebody outside does not answer, or answers nonsense
 ├── StorageError             disk or object store cannot take or give the bytes
 └── UnavailableError         the ledger or the database cannot record the step just now
 
@@ -125,6 +127,14 @@ class AwaitingSignatureError(ExchangeError):
 
 class PayloadTooLargeError(InvalidInputError):
     code = "payload-too-large"
+
+
+class EgressError(ExchangeError):
+    code = "egress-refused"
+
+
+class UnreachableError(ExchangeError):
+    code = "unreachable"
 
 
 class StorageError(ExchangeError):

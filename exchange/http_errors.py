@@ -29,6 +29,8 @@ STATUS: dict[type[Exception], int] = {
     errors.IdempotencyError: 422,
     errors.PolicyDeniedError: 403,
     errors.AwaitingSignatureError: 202,
+    errors.EgressError: 422,
+    errors.UnreachableError: 502,
     errors.StorageError: 507,
     errors.UnavailableError: 503,
     errors.ExchangeError: 400,

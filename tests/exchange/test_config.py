@@ -67,6 +67,14 @@ REFUSED: dict[str, list[Any]] = {
     "ethereum_max_fee_gwei": [0, -1, "nan", "much", 10**6],
     "ethereum_interval_minutes": [0, 43201],
     "ethereum_confirmations": [0, "all"],
+    "witness_policy": [5, "/", "a\nb"],
+    "witness_interval_minutes": [0, 43201],
+    "timestamp_authority": ["tsa.example.org", "ftp://tsa", "https://", "https://me:word@tsa", "https://tsa:0/", "https://a b", 5],
+    "timestamp_ca": [True, "/", "a\nb"],
+    "timestamp_interval_minutes": [0, 43201],
+    "egress_schemes": ["", "ftp", "https file", 5],
+    "egress_hosts": ["a/b", "https://a", "a@b", "*.*", 5],
+    "egress_internal": ["10.0.0.0/33", "10.0.0.1/8", "a/b", "a@b", "host:0", "host:port", 5],
     "default_locale": ["fr", "", "EN", 1],
     "bind": ["8000", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "a b:80", "unix:socket", "http://127.0.0.1:8000", 8000],
     "workers": ["many", "0", "-1", 65, 2.7, "2.5", True, [2], ""],
@@ -124,11 +132,21 @@ def test_every_default_obeys_its_own_rule(name: str) -> None:
         ("bind", "unix:/run/exchange/socket", "unix:/run/exchange/socket"),
         ("database_url", "postgresql://exchange@db.example.org/exchange?sslmode=verify-full", None),
         ("trusted_proxies", "2", 2),
+        ("egress_schemes", "https, http", None),
+        ("egress_hosts", "*.example.org witness.example", None),
+        ("egress_internal", "127.0.0.1:8090,[::1]:8090,10.0.0.0/8,fd00::/8,inside", None),
     ],
 )
 def test_a_sound_value_is_taken_in_its_own_type(name: str, given: Any, kept: Any, tmp_path: Path) -> None:
     found = getattr(load({f"EXCHANGE_{name.upper()}": given}, home=tmp_path), name)
     assert (found, type(found)) == (given if kept is None else kept, type(given if kept is None else kept))
+
+
+def test_a_time_stamping_authority_needs_the_certificate_that_it_is_known_by(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load({}, home=tmp_path, timestamp_authority="https://tsa.example.org/tsr")
+    assert refused.value.field == "timestamp_ca"
+    load({}, home=tmp_path, timestamp_authority="https://tsa.example.org/tsr", timestamp_ca=tmp_path / "ca.pem")
 
 
 def test_an_unknown_name_is_refused_with_the_one_that_was_meant(tmp_path: Path) -> None:
