@@ -17,6 +17,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from exchange import extensions, formatting, http_errors, logs, web
 from exchange.audit import service as audit
+from exchange.audit.anchoring import service as anchoring
+from exchange.audit.attestations import service as attestations
 from exchange.config import Settings
 from exchange.database import Database
 from exchange.home import kept_private
@@ -40,7 +42,14 @@ STEPS = (
     "supervision",
 )
 LOCALES = ("en", "zh")
-TIMERS = ("settlement.release_due", "settlement.refund_due", "transfer.discard_due", "audit.lapse_requests")
+TIMERS = (
+    "settlement.release_due",
+    "settlement.refund_due",
+    "transfer.discard_due",
+    "audit.lapse_requests",
+    anchoring.TIMER,
+    attestations.TIMER,
+)
 
 
 def make_operations(settings: Settings) -> Operations:

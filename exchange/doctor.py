@@ -14,6 +14,7 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from exchange import faults
+from exchange.audit.anchoring import service as anchoring
 from exchange.audit.service import count_statements
 from exchange.config import Settings
 from exchange.database import Database, sqlite_module
@@ -58,6 +59,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _finding("schema", lambda: _schema(settings))
     yield _finding("ledger", lambda: _ledger(settings))
     yield _finding("book", lambda: _book(settings))
+    if settings.ethereum_rpc:
+        yield _finding("anchoring", lambda: anchoring.examine(settings))
     # Last, since looking at the database makes the files beside it.
     yield _finding("privacy", lambda: _private(settings))
 

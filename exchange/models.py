@@ -2,6 +2,8 @@
 
 from exchange.appraisal import models as _appraisal  # noqa: F401
 from exchange.audit import models as _audit  # noqa: F401
+from exchange.audit.anchoring import models as _anchoring  # noqa: F401
+from exchange.audit.attestations import models as _attestations  # noqa: F401
 from exchange.catalog import models as _catalog  # noqa: F401
 from exchange.database import Base
 from exchange.jobs import Job as _Job  # noqa: F401

@@ -112,3 +112,7 @@ def _describe(found: Entry) -> dict[str, Any]:
         "agreement": found.agreement, "counter": found.counter, "leaf_hash": found.leaf_hash.hex(),
         "body": found.body.decode(),
     }  # fmt: skip
+
+
+# The API of anchoring stands beside this one, on the same blueprint.
+from exchange.audit.anchoring import api as _anchoring_api  # noqa: E402, F401

@@ -174,7 +174,7 @@ def send_bundle(statements: list[str], subject: dict[str, Any], documents: dict[
         services().log.receipt(statement, timeout=services().settings.receipt_timeout_seconds)
     path = Path(services().settings.spool) / f"bundle-{secrets.token_hex(8)}.zip"
     try:
-        bundles.write(services(), statements, subject, path, documents)
+        bundles.write(reading(), services(), statements, subject, path, documents)
         handle = path.open("rb")
     finally:
         path.unlink(missing_ok=True)
@@ -187,3 +187,7 @@ def send_bundle(statements: list[str], subject: dict[str, Any], documents: dict[
     response = Response(stream_with_context(blocks()), mimetype="application/zip")
     response.headers["Content-Disposition"] = f'attachment; filename="evidence-{name}.zip"'
     return response
+
+
+# The pages of anchoring stand beside these, on the same blueprint.
+from exchange.audit.anchoring import web as _anchoring_web  # noqa: E402, F401

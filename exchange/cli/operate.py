@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from exchange.cli.anchoring import anchor
 from exchange.cli.demo import demo
 from exchange.config import Settings, load
 from exchange.errors import ExchangeError, InvalidInputError
@@ -149,5 +150,7 @@ def export(
         operations.database.dispose()
     click.echo(f"{output}: {statements} statements. Verify it anywhere with: python -m ledger verify {output}")
 
+
+audit.add_command(anchor)
 
 COMMANDS = (init, demo, serve, worker, staff, doctor, audit)

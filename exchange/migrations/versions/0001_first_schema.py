@@ -45,6 +45,46 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("agreement", name=op.f("pk_agreement_counter")),
     )
     op.create_table(
+        "attested_checkpoint",
+        sa.Column("size", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("root", sa.LargeBinary(), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("made_at", exchange.database.UTCDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("size", name=op.f("pk_attested_checkpoint")),
+    )
+    op.create_table(
+        "ethereum_anchor",
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("chain_id", sa.BigInteger(), nullable=False),
+        sa.Column("contract", sa.String(length=42), nullable=False),
+        sa.Column("sender", sa.String(length=42), nullable=False),
+        sa.Column("nonce", sa.BigInteger(), nullable=False),
+        sa.Column("previous", sa.LargeBinary(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("attempts", sa.JSON(), nullable=False),
+        sa.Column("mined", sa.JSON(), nullable=True),
+        sa.Column("reorganisations", sa.Integer(), nullable=False),
+        sa.Column("proof", sa.LargeBinary(), nullable=True),
+        sa.Column("prepared_at", exchange.database.UTCDateTime(), nullable=False),
+        sa.Column("finalized_at", exchange.database.UTCDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_ethereum_anchor")),
+    )
+    with op.batch_alter_table("ethereum_anchor", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_ethereum_anchor_size"), ["size"], unique=False)
+        batch_op.create_index(batch_op.f("ix_ethereum_anchor_state"), ["state"], unique=False)
+
+    op.create_table(
+        "ethereum_look",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("at", exchange.database.UTCDateTime(), nullable=False),
+        sa.Column("code", sa.String(length=32), nullable=True),
+        sa.Column("facts", sa.JSON(), nullable=False),
+        sa.Column("sentence", sa.String(length=500), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ethereum_look")),
+    )
+    op.create_table(
         "idempotent_answer",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("tenant", sa.String(length=64), nullable=False),
@@ -81,6 +121,16 @@ def upgrade() -> None:
         batch_op.create_index("ix_job_state_lease", ["state", "lease_until"], unique=False)
         batch_op.create_index(batch_op.f("ix_job_subject"), ["subject"], unique=False)
 
+    op.create_table(
+        "outsider",
+        sa.Column("name", sa.String(length=300), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("asked_at", exchange.database.UTCDateTime(), nullable=False),
+        sa.Column("vouched_at", exchange.database.UTCDateTime(), nullable=True),
+        sa.Column("code", sa.String(length=32), nullable=True),
+        sa.Column("sentence", sa.String(length=500), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_outsider")),
+    )
     op.create_table(
         "participant",
         sa.Column("id", sa.String(length=64), nullable=False),
@@ -137,6 +187,34 @@ def upgrade() -> None:
         batch_op.create_index("ix_statement_index_kind", ["kind"], unique=False)
         batch_op.create_index("ix_statement_index_subject", ["subject", "statement"], unique=False)
 
+    op.create_table(
+        "checkpoint_cosignature",
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("witness", sa.String(length=300), nullable=False),
+        sa.Column("line", sa.Text(), nullable=False),
+        sa.Column("time", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["size"],
+            ["attested_checkpoint.size"],
+            name=op.f("fk_checkpoint_cosignature_size_attested_checkpoint"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("size", "witness", name=op.f("pk_checkpoint_cosignature")),
+    )
+    op.create_table(
+        "checkpoint_timestamp",
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("reply", sa.LargeBinary(), nullable=False),
+        sa.Column("latest", exchange.database.UTCDateTime(), nullable=False),
+        sa.Column("authority", sa.String(length=300), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["size"],
+            ["attested_checkpoint.size"],
+            name=op.f("fk_checkpoint_timestamp_size_attested_checkpoint"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("size", name=op.f("pk_checkpoint_timestamp")),
+    )
     op.create_table(
         "dataset",
         sa.Column("id", sa.String(length=64), nullable=False),
@@ -216,6 +294,7 @@ def upgrade() -> None:
         sa.Column("roles", sa.JSON(), nullable=False),
         sa.Column("locale", sa.String(length=8), nullable=False),
         sa.Column("disabled", sa.Boolean(), nullable=False),
+        sa.Column("ended_at", exchange.database.UTCDateTime(), nullable=True),
         sa.Column("created_at", exchange.database.UTCDateTime(), nullable=False),
         sa.ForeignKeyConstraint(
             ["participant_id"], ["participant.id"], name=op.f("fk_user_account_participant_id_participant")

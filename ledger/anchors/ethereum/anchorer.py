@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 
 from ledger.anchors.ethereum import fees
 from ledger.anchors.ethereum.account import Account, Fees
-from ledger.anchors.ethereum.chain import Link, artefact, checksum_address
+from ledger.anchors.ethereum.chain import Link, checksum_address
 from ledger.anchors.ethereum.collect import collect
-from ledger.anchors.ethereum.node import Block, Node, Receipt, require_balance, require_code
+from ledger.anchors.ethereum.node import Block, Node, Receipt, require_balance, require_chain, require_contract
 from ledger.anchors.ethereum.record import Anchor, Attempt, Mined, StaleError, State, Store
 from ledger.errors import AnchorError
 from ledger.storage import StoredCheckpoint
@@ -61,7 +61,7 @@ class Anchorer:
         `at_once` does not wait for the interval. Raises AnchorError with the reason when it cannot go on; what was
         reached is stored, and the next call takes it up from there.
         """
-        self._require_chain()
+        require_chain(self._node, self._plan.chain_id)
         try:
             anchor = self._end_foreign(self._store.newest())
             _require_growth(anchor, newest)
@@ -74,12 +74,6 @@ class Anchorer:
             # Another worker goes on with it.
             return self._store.newest()
 
-    def _require_chain(self) -> None:
-        found = self._node.chain_id()
-        if found != self._plan.chain_id:
-            sentence = f"the node follows chain {found}, the settings name chain {self._plan.chain_id}"
-            raise AnchorError("wrong-chain", sentence, found=found, expected=self._plan.chain_id)
-
     def _end_foreign(self, anchor: Anchor | None) -> Anchor | None:
         """End an anchor that was under way on another chain when the settings changed; it cannot be seen from here."""
         if anchor is None or anchor.has_ended or anchor.chain_id == self._plan.chain_id:
@@ -87,7 +81,7 @@ class Anchorer:
         return self._store.save(replace(anchor, state=State.FAILED))
 
     def _prepare(self, last: Anchor | None, newest: StoredCheckpoint, now: datetime) -> Anchor:
-        require_code(self._node, self._plan.contract, artefact().runtime)
+        require_contract(self._node, self._plan.contract)
         sender = self._account.address
         nonce = self._node.transactions(sender)
         if last is not None and (last.sender, last.chain_id) == (sender, self._plan.chain_id) and nonce <= last.nonce:

@@ -6,10 +6,11 @@ from ledger.anchors.ethereum import fees, rlp
 from ledger.anchors.ethereum.account import Account
 from ledger.anchors.ethereum.chain import artefact, checksum_address
 from ledger.anchors.ethereum.keccak import keccak256
-from ledger.anchors.ethereum.node import Node, require_balance, require_code
+from ledger.anchors.ethereum.node import Node, require_balance, require_chain, require_contract
 from ledger.errors import AnchorError
 
 _GAS_MARGIN = (5, 4)
+_LEAST_GAS = 120_000
 
 
 def deploy(
@@ -20,21 +21,24 @@ def deploy(
     `sleep` is called with seconds between two looks, `attempts` times at most. Raises AnchorError, with the address that
     the contract will have when its transaction only waits.
     """
-    found = node.chain_id()
-    if found != chain_id:
-        sentence = f"the node follows chain {found}, the settings name chain {chain_id}"
-        raise AnchorError("wrong-chain", sentence, found=found, expected=chain_id)
+    require_chain(node, chain_id)
     contract = artefact()
     nonce = node.transactions(account.address, "pending")
     offered = fees.offer(node.market(), cap)
-    gas = node.estimate_deployment(account.address, contract.bytecode) * _GAS_MARGIN[0] // _GAS_MARGIN[1]
+    try:
+        needed = node.estimate_deployment(account.address, contract.bytecode)
+    except AnchorError:
+        # Some nodes cannot estimate for an account that could not pay.
+        require_balance(node, account.address, _LEAST_GAS * offered.most)
+        raise
+    gas = needed * _GAS_MARGIN[0] // _GAS_MARGIN[1]
     require_balance(node, account.address, gas * offered.most)
     signed = account.sign_deployment(chain_id, contract.bytecode, nonce, gas, offered)
     address = contract_address(account.address, nonce)
     node.send(signed.raw)
     for _ in range(attempts):
         if node.receipt(signed.hash) is not None:
-            require_code(node, address, contract.runtime)
+            require_contract(node, address)
             return address
         sleep(2.0)
     sentence = f"the deployment waits to be mined; the contract will stand at {checksum_address(address)}"

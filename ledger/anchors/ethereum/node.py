@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ledger.anchors.ethereum import header
-from ledger.anchors.ethereum.chain import Link, anchor_call, checksum_address, head_call
+from ledger.anchors.ethereum.chain import Link, anchor_call, artefact, checksum_address, head_call
 from ledger.anchors.ethereum.keccak import keccak256
 from ledger.errors import AnchorError, ProofError
 
@@ -203,14 +203,21 @@ class Node:
             ) from error
 
 
-def require_code(node: Node, contract: bytes, runtime: bytes) -> None:
+def require_chain(node: Node, chain_id: int) -> None:
+    """Raise AnchorError unless the node follows this chain."""
+    found = node.chain_id()
+    if found != chain_id:
+        sentence = f"the node follows chain {found}, the settings name chain {chain_id}"
+        raise AnchorError("wrong-chain", sentence, found=found, expected=chain_id)
+
+
+def require_contract(node: Node, contract: bytes) -> None:
     """Raise AnchorError unless the contract stands at its address, exactly as this package ships it."""
     found = node.code(contract)
-    if found != runtime:
+    if found != artefact().runtime:
         what = "other code" if found else "no contract"
-        raise AnchorError(
-            "wrong-contract", f"there is {what} at {checksum_address(contract)}", contract=checksum_address(contract)
-        )
+        address = checksum_address(contract)
+        raise AnchorError("wrong-contract", f"there is {what} at {address}", contract=address)
 
 
 def require_balance(node: Node, account: bytes, needed: int) -> None:

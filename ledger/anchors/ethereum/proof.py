@@ -8,7 +8,7 @@ trusts. Any node, block explorer or witness of that chain answers it by the bloc
 
 from dataclasses import dataclass
 
-from ledger import checkpoint, verify
+from ledger import checkpoint
 from ledger.anchors.ethereum import header, rlp, trie
 from ledger.anchors.ethereum.chain import (
     Link,
@@ -32,7 +32,7 @@ class AnchorProof:
     """What was anchored, where, and the path from there to a block.
 
     `chain_id` and `transaction` help to find the place and are not proven by themselves: the block's hash is. `note` is
-    the log's signed checkpoint of the last link. `consistency` proves that a later checkpoint extends it; empty without.
+    the log's signed checkpoint of the last link.
     """
 
     chain_id: int
@@ -45,7 +45,6 @@ class AnchorProof:
     account: tuple[bytes, ...]
     storage: tuple[bytes, ...]
     note: str
-    consistency: tuple[bytes, ...] = ()
 
     @property
     def link(self) -> Link:
@@ -67,7 +66,6 @@ class AnchorProof:
                 "account": [_hex(node) for node in self.account],
                 "storage": [_hex(node) for node in self.storage],
                 "checkpoint": self.note,
-                "consistency": [_hex(node) for node in self.consistency],
             }
         )
 
@@ -92,7 +90,6 @@ class AnchorProof:
                 account=tuple(map(_bytes, document["account"])),
                 storage=tuple(map(_bytes, document["storage"])),
                 note=document["checkpoint"],
-                consistency=tuple(map(_bytes, document["consistency"])),
             )
         except (CanonicalError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise ProofError(f"not an anchor's proof: {error}") from error
@@ -134,14 +131,6 @@ def verify_anchor(proof: AnchorProof, vkey: str | None = None) -> Evidence:
         if Link(signed.size, signed.root) != proof.link:
             raise SignatureError("the signed checkpoint in the proof is not the tree head that was anchored")
     return Evidence(proof, block)
-
-
-def verify_extension(proof: AnchorProof, size: int, root: bytes) -> None:
-    """Check that the tree of `size` entries extends the anchored one, by the proof's own consistency hashes.
-
-    Raises ProofError also when the anchored tree is the larger one.
-    """
-    verify.consistency(proof.link.size, size, list(proof.consistency), proof.link.root, root)
 
 
 def _account(proof: AnchorProof, state_root: bytes) -> bytes:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ledger import checkpoint
 from ledger.anchors.ethereum import header
 from ledger.anchors.ethereum.chain import EMPTY_HEAD, Link, head_after
-from ledger.anchors.ethereum.proof import AnchorProof, verify_anchor, verify_extension
+from ledger.anchors.ethereum.proof import AnchorProof, verify_anchor
 from ledger.canonical import encode
 from ledger.errors import LedgerError, ProofError, SignatureError
 from ledger.log import Log
@@ -45,20 +45,6 @@ def test_a_proof_shows_the_tree_head_the_block_and_its_time(proof: AnchorProof, 
     assert "the log's first 10 entries" in evidence.words
     assert block["hash"] in evidence.words
     assert "compare its hash" in evidence.words
-
-
-def test_later_entries_rest_on_the_anchor_by_the_logs_own_proof(
-    proof: AnchorProof, log: Log[Any], record: Callable[..., str]
-) -> None:
-    for _ in range(20):
-        record(log)
-    log.integrate()
-    latest = log.latest()
-    extended = replace(proof, consistency=tuple(log.consistency_proof(proof.link.size, latest.size)))
-    verify_extension(AnchorProof.from_bytes(extended.to_bytes()), latest.size, latest.root)
-    for size, root in ((latest.size, secrets.token_bytes(32)), (3, log.root(3)), (10, latest.root)):
-        with pytest.raises(ProofError):
-            verify_extension(extended, size, root)
 
 
 @pytest.mark.parametrize("field", ["contract", "sender", "previous", "header", "account", "storage", "links"])
@@ -135,7 +121,7 @@ def test_a_changed_byte_of_the_file_is_refused_or_names_another_block(proof: Anc
         found = verify_anchor(AnchorProof.from_bytes(changed))
     except LedgerError:
         return
-    told = {"chain_id": 0, "transaction": b"", "note": "", "consistency": ()}
+    told = {"chain_id": 0, "transaction": b"", "note": ""}
     same = replace(found.proof, **told) == replace(proof, **told)
     assert same or found.block.hash != header.parse(proof.header).hash
 
@@ -146,7 +132,7 @@ def test_a_changed_byte_of_the_file_is_refused_or_names_another_block(proof: Anc
         {"format": "other"}, {"links": []}, {"links": [{"size": "-1", "root": "0x" + "00" * 32}]}, {"previous": "0x00"},
         {"links": [{"size": "1", "root": "0x00"}]}, {"links": [{"size": "18446744073709551616", "root": "0x" + "00" * 32}]},
         {"sender": "0x12"}, {"header": "beef"}, {"header": 7}, {"account": None}, {"storage": "0x"}, {"chain_id": "one"},
-        {"checkpoint": None}, {"consistency": [7]}, {"header": "0x" + "00" * 5000}, {"account": ["0x"] * 100},
+        {"checkpoint": None}, {"header": "0x" + "00" * 5000}, {"account": ["0x"] * 100},
     ],
 )  # fmt: skip
 def test_a_malformed_proof_is_refused_as_such(proof: AnchorProof, change: dict[str, Any]) -> None:
