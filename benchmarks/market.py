@@ -60,7 +60,8 @@ def open_market(served: Served, folder: Path, rows: int = 1_000) -> Market:
     published = publish(
         provider, [table], report=lambda *_: None, title="Synthetic machining cell", description="Telemetry of a simulated cell.",
         domain="management", keywords=["synthetic"], coverage="", update_frequency="", types=[], encoding=None, delimiter=None,
-        source="own-production", evidence="We simulated it ourselves.", impact=(1, 1, 1), impact_reason="Every row is simulated.", template="internal-use", parameters=[],
+        source="own-production", evidence="We simulated it ourselves.", declare_rights=True,
+        impact=(1, 1, 1), impact_reason="Every row is simulated.", template="internal-use", parameters=[],
         price_fen=PRICE_FEN, public=True,
     )  # fmt: skip
     return Market(provider, consumer, published["offer"], published["dataset"])

@@ -26,6 +26,7 @@ Report = Callable[[float, str], None]
 _TIMEOUT = (10, 120)
 _BLOCK = 1024 * 1024
 _TRIES = 4
+_NO_EXCHANGE = {"code": "no-exchange", "mend": "Check the address (--url or EXCHANGE_URL)."}
 
 
 class ApiError(Exception):
@@ -42,7 +43,8 @@ class ApiError(Exception):
         ]
         parts += [f"[{reason.get('text_en', '')}]" for reason in problem.get("reasons", ()) if isinstance(reason, dict)]
         parts += [json.dumps(problem["messages"], ensure_ascii=False)] if problem.get("messages") else []
-        super().__init__(" ".join(str(part) for part in parts if part) or f"HTTP {status}")
+        parts += [f"Reference {problem['reference']}."] if problem.get("reference") else []
+        super().__init__(" ".join(str(part) for part in parts if part) or f"The exchange answered {status}.")
 
 
 class AwaitingSignature(ApiError):  # noqa: N818 - it is a state, not a fault
@@ -71,7 +73,10 @@ class Client:
             json={"email": email, "password": password, "name": name, "days": days},
             timeout=_TIMEOUT,
         )
-        return cls(url, str(_checked(answer)["token"]))
+        given = _checked(answer)
+        if "token" not in given:
+            raise ApiError(answer.status_code, {**_NO_EXCHANGE, "detail": "What answered there is no exchange."})
+        return cls(url, str(given["token"]))
 
     @staticmethod
     def register(url: str, **registration: Any) -> JSON:
@@ -91,6 +96,10 @@ class Client:
 
     def _call(self, method: str, path: str, **options: Any) -> JSON:
         for attempt in range(_TRIES):
+            body = options.get("data")
+            if isinstance(body, _sized):
+                # An attempt that failed has read a part of it.
+                body.seek(0)
             try:
                 answer = self._http.request(method, f"{self.url}/api/v1{path}", timeout=_TIMEOUT, **options)
             except (requests.ConnectionError, requests.Timeout):
@@ -351,7 +360,10 @@ def _checked(answer: requests.Response) -> JSON:
     try:
         body = answer.json()
     except ValueError:
-        body = {"detail": f"The exchange answered {answer.status_code} without JSON.", "mend": "Check the address."}
+        body = None
+    if not isinstance(body, dict):
+        detail = f"What answered there ({answer.status_code}) is no exchange, or a proxy that does not reach it."
+        raise ApiError(answer.status_code, {**_NO_EXCHANGE, "detail": detail})
     if answer.status_code == 202 and body.get("code") == "awaiting-signature":
         raise AwaitingSignature(202, body)
     if answer.status_code >= 400:

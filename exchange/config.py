@@ -34,6 +34,7 @@ _NOT_SETTINGS = {
     "TEST_ANVIL",
     "TEST_NODE",
     "TEST_VYPER",
+    "TRACEBACK",
     "TEST_S3_ENDPOINT",
     "TEST_S3_ACCESS_KEY",
     "TEST_S3_SECRET_KEY",
@@ -156,10 +157,13 @@ def _from_file(home: Path, environ: Mapping[str, str]) -> dict[str, Any]:
             ("Make it a file that the exchange's user can read.", "请确保其为运行用户可读取的文件。"),
         ) from error  # fmt: skip
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        place = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
+        place = "it is not text in UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
         raise SettingsError(
             (f"{path} is not valid TOML: {place}.", f"{path} 不是有效的 TOML：{place}。"),
-            ("Mend the line it names; texts stand in quotes.", "请修正所指的行；文本须加引号。"),
+            (
+                'Write lines such as workers = 2 or exchange_name = "Name".',
+                '请写成 workers = 2 或 exchange_name = "名称" 的形式。',
+            ),
         ) from error
 
 

@@ -23,7 +23,7 @@ class Fault:
 
 _ELSEWHERE = "or name another place"
 _OF_FILES = {
-    errno.ENOENT: ("There is no {}.", "Make the folder first, " + _ELSEWHERE + "."),
+    errno.ENOENT: ("There is no file or folder {}.", "Make the folder first, " + _ELSEWHERE + "."),
     errno.ENOTDIR: ("Part of the path {} is a file, not a folder.", "Name another place."),
     errno.EISDIR: ("{} is a folder, not a file.", "Name a file."),
     errno.EEXIST: ("{} exists already.", "Remove it if it is not needed, " + _ELSEWHERE + "."),
@@ -79,7 +79,14 @@ def _of_system(error: OSError) -> Fault:
 def _of_database(error: SQLAlchemyError) -> Fault:
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     # The first line names what is wrong; the ones below may quote a row.
-    first = str(cause).strip().partition("\n")[0][:300].removeprefix("connection failed: ").rstrip(".")
+    first = (
+        str(cause)
+        .strip()
+        .partition("\n")[0][:300]
+        .removeprefix("connection failed: ")
+        .removeprefix("connection is bad: ")
+        .rstrip(".")
+    )
     driver, state = type(cause).__module__.partition(".")[0], getattr(cause, "sqlstate", None)
     if driver == "psycopg":
         if state is None or state[:2] in {"08", "28", "3D"}:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,11 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
+from exchange import faults, files
 from exchange.application import clear_spool, create_app, make_operations
 from exchange.config import Settings
+from exchange.config_rules import parse_bind
+from exchange.errors import SettingsError
 from exchange.operations import Operations
 
 
@@ -51,6 +56,38 @@ class Server(BaseApplication):
         if self._settings.jobs != "external":
             clear_spool(self._settings)
         super().run()
+
+
+def require_free(bind: str) -> None:
+    """Raise SettingsError where nothing can listen at an address; gunicorn would try for five seconds and say it in a log."""
+    place = parse_bind(bind)
+    try:
+        if isinstance(place, Path):
+            _require_free_socket(place)
+        elif place is not None:
+            with socket.socket(socket.AF_INET6 if ":" in place[0] else socket.AF_INET) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(place)
+    except OSError as error:
+        fault = faults.of(error)
+        raise SettingsError(
+            (f"Nothing can listen at {bind}: {fault.reason}", f"无法监听 {bind}：{fault.reason}"),
+            ("Stop what is there, or choose another address with --bind, such as --bind 127.0.0.1:8001.",
+             "请停止占用的程序，或用 --bind 指定其他地址，例如 --bind 127.0.0.1:8001。"),
+            field="bind",
+        ) from error  # fmt: skip
+
+
+def _require_free_socket(path: Path) -> None:
+    """Raise OSError where a program answers at the socket, or where it cannot be made; one that was left behind is replaced."""
+    files.require_writable(path.parent)
+    if not path.exists():
+        return
+    if not path.is_socket():
+        raise FileExistsError(errno.EEXIST, "File exists", str(path))
+    with socket.socket(socket.AF_UNIX) as probe:
+        if probe.connect_ex(str(path)) == 0:
+            raise OSError(errno.EADDRINUSE, "Address already in use")
 
 
 def run_worker(settings: Settings) -> Operations:

@@ -2,41 +2,39 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from typing import Any
 
 import click
-import requests
 
 from exchange import __version__
-from exchange.cli import data, operate, signing, trade
-from exchange.client import ApiError
-from exchange.errors import ExchangeError
-from ledger.errors import LedgerError
+from exchange.cli import data, failures, operate, signing, trade
 
 
 class _Group(click.Group):
-    """Turns every domain error into one sentence with its mend, never a traceback."""
+    """Turns every error into one sentence with its mend, never a traceback."""
 
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
-        except ExchangeError as error:
-            _fail(f"{error.field + ': ' if error.field else ''}{error.reason[0]} {error.mend[0]}")
-        except ApiError as error:
-            _fail(str(error))
-        except LedgerError as error:
-            _fail(f"{error}.")
-        except requests.ConnectionError:
-            _fail(
-                "The exchange does not answer. Start it with `exchange serve`, or name it with --url or EXCHANGE_URL."
-            )
-        except requests.Timeout:
-            _fail("The exchange took too long to answer. Try again; a repeated request is not carried out twice.")
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except click.Abort:
+            if sys.stdin is not None and sys.stdin.isatty():
+                raise
+            _fail("Something had to be asked, and there is no terminal. Give it as an option; --help lists them.")
+        except Exception as error:
+            # Whoever reads the output has gone (`exchange offers | head`); click ends quietly then.
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise
+            if not failures.is_foreseen(error):
+                raise
+            _fail(failures.told(error))
 
 
 def _fail(sentence: str) -> None:
-    click.echo(click.style("Error: ", fg="red", bold=True) + sentence.strip(), err=True)
+    click.echo(click.style("Error: ", fg="red", bold=True) + sentence, err=True)
     sys.exit(1)
 
 

@@ -11,57 +11,94 @@ from typing import Any
 
 import click
 
+from exchange import faults, files
+from exchange.cli.values import Address
 from exchange.client import Client
-from exchange.errors import InvalidInputError
+from exchange.errors import ExchangeError, InvalidInputError
 
 DEFAULT_URL = "http://127.0.0.1:8000"
+URL = click.option(
+    "--url", envvar="EXCHANGE_URL", type=Address(), default=DEFAULT_URL, show_default=True, help="Address of the exchange."
+)  # fmt: skip
 
 
 def credentials_file() -> Path:
     """Return where `exchange login` keeps tokens: below XDG_CONFIG_HOME, readable by the user alone."""
-    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(base) / "industrial-data-exchange" / "tokens.json"
+    given = os.environ.get("XDG_CONFIG_HOME")
+    try:
+        base = Path(given) if given else Path.home() / ".config"
+    except RuntimeError as error:
+        raise InvalidInputError(
+            "This user has no home folder to keep tokens in.", "Set XDG_CONFIG_HOME to a folder, or use EXCHANGE_TOKEN."
+        ) from error
+    return base / "industrial-data-exchange" / "tokens.json"
+
+
+def require_keepable() -> None:
+    """Make the folder of the tokens. Raises ExchangeError where none can be kept, so that none is made in vain."""
+    path = credentials_file()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        files.require_writable(path.parent)
+    except OSError as error:
+        raise _not_kept(path, error) from error
 
 
 def remember(url: str, token: str) -> Path:
-    """Keep a token for an address and return the file."""
+    """Keep a token for an address and return the file. Raises ExchangeError."""
     path = credentials_file()
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    known = _stored()
-    known[url] = token
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w") as file:
-        json.dump(known, file)
-    path.chmod(0o600)
+    try:
+        files.replace(path, json.dumps({**_stored(), url: token}).encode())
+    except OSError as error:
+        raise _not_kept(path, error) from error
     return path
 
 
+def _not_kept(path: Path, error: OSError) -> ExchangeError:
+    return ExchangeError(
+        f"No token can be kept in {path}: {faults.of(error).reason}",
+        "Set XDG_CONFIG_HOME to a folder that you can write to, or give a token with EXCHANGE_TOKEN.",
+    )
+
+
 def _stored() -> dict[str, str]:
+    path = credentials_file()
     try:
-        return dict(json.loads(credentials_file().read_text()))
-    except (OSError, ValueError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
         return {}
+    except OSError as error:
+        raise InvalidInputError(
+            f"The tokens in {path} cannot be read: {faults.of(error).reason}", "Let your user read it, or set EXCHANGE_TOKEN."
+        ) from error  # fmt: skip
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(token, str) for token in found.values()):
+        raise InvalidInputError(f"{path} does not hold tokens.", "Remove it, then run `exchange login` again.")
+    return found
 
 
 def api(url: str, token: str | None) -> Client:
     """Return a client with the given or the stored token. Raises InvalidInputError where there is none."""
-    token = token or _stored().get(url)
+    token = (token or _stored().get(url) or "").strip()
     if not token:
         raise InvalidInputError("You are not signed in.", f"Run `exchange login --url {url}`, or set EXCHANGE_TOKEN.")
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise InvalidInputError(
+            "The token holds characters that no token has.", "Copy it again, or run `exchange login`."
+        )
     return Client(url, token)
 
 
 def connected(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options --url and --token, and a `client` as its first argument."""
 
-    @click.option(
-        "--url", envvar="EXCHANGE_URL", default=DEFAULT_URL, show_default=True, help="Address of the exchange."
-    )
+    @URL
     @click.option(
         "--token", envvar="EXCHANGE_TOKEN", default=None, help="API token (default: the one of `exchange login`)."
     )
     @functools.wraps(command)
     def with_client(*args: Any, url: str, token: str | None, **kwargs: Any) -> Any:
-        return command(api(url.rstrip("/"), token), *args, **kwargs)
+        return command(api(url, token), *args, **kwargs)
 
     return with_client

@@ -9,9 +9,12 @@ import click
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from exchange.cli.connection import DEFAULT_URL, connected, remember
+from exchange import files
+from exchange.cli.connection import URL, connected, remember, require_keepable
+from exchange.cli.values import Yuan, yuan
 from exchange.client import Client
 from exchange.errors import InvalidInputError
 
@@ -19,10 +22,15 @@ _BATCH = 50_000
 
 
 def progress_bar() -> Progress:
-    """Return the bar that long commands show; it stays silent where there is no terminal."""
-    return Progress(
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeRemainingColumn()
+    """Return the bar that long commands show on standard error; it stays silent where that is no terminal."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeRemainingColumn(),
     )
+    return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
 @click.command()
@@ -47,7 +55,10 @@ def write_sample(output: Path, rows: int, seed: int = 7) -> None:
     from valuation import sample as simulator
 
     if output.suffix not in {".csv", ".parquet"}:
-        raise InvalidInputError(f"{output.suffix or 'no ending'} is not known.", "Write to a .csv or .parquet file.")
+        raise InvalidInputError(
+            f"{output.name} does not say what to write: CSV or Parquet.", "Give a name that ends with .csv or .parquet."
+        )
+    files.require_writable(output.parent)
     batches = simulator.rows(rows, seed, batch_rows=min(rows, _BATCH))
     first = next(batches)
     partial = output.with_name(output.name + ".partial")
@@ -71,14 +82,15 @@ def _writer(path: Path, ending: str, schema: pa.Schema) -> Any:
 
 
 @click.command()
-@click.option("--url", envvar="EXCHANGE_URL", default=DEFAULT_URL, show_default=True, help="Address of the exchange.")
+@URL
 @click.option("--email", prompt="E-mail address", help="Your account.")
 @click.option("--password", prompt=True, hide_input=True, envvar="EXCHANGE_PASSWORD", help="Asked for when not given.")
 @click.option("--days", type=click.IntRange(1, 366), default=30, show_default=True, help="How long the token lives.")
 def login(url: str, email: str, password: str, days: int) -> None:
     """Sign in and keep an API token for the other commands."""
-    client = Client.login(url.rstrip("/"), email, password, name="command line", days=days)
-    path = remember(url.rstrip("/"), client.token)
+    require_keepable()
+    client = Client.login(url, email, password, name="command line", days=days)
+    path = remember(url, client.token)
     me = client.me()
     click.echo(
         f"Signed in as {me['name']}{' of ' + me['participant_name'] if me['participant_name'] else ''}; token kept in {path}."
@@ -106,9 +118,14 @@ def login(url: str, email: str, password: str, days: int) -> None:
 @click.option(
     "--source",
     type=click.Choice(["own-production", "collected", "purchased", "authorised", "public"]),
-    help="Where the data comes from. With --evidence this declares that you hold, may process and may operate it.",
+    help="Where the data comes from.",
 )
-@click.option("--evidence", default="", help="What proves your rights.")
+@click.option("--evidence", default="", help="What proves your rights, in 10 characters or more.")
+@click.option(
+    "--declare-rights",
+    is_flag=True,
+    help="Declare that your organisation holds the data, may process it and may operate products of it.",
+)
 @click.option(
     "--impact",
     nargs=3,
@@ -130,29 +147,31 @@ def login(url: str, email: str, password: str, days: int) -> None:
 )
 @click.option(
     "--price",
-    type=click.FloatRange(min=0),
+    "price_fen",
+    type=Yuan(),
     default=None,
-    help="One-off price in CNY, 0 for free. Without it nothing is offered.",
+    help="One-off price in CNY with at most two decimals, 0 for free. Without it nothing is offered.",
 )
 @click.option("--public", is_flag=True, help="Offer it to everybody (grade 1 only).")
 @connected
-def publish(client: Client, files: tuple[Path, ...], price: float | None, **given: Any) -> None:
-    """Upload FILES (or a folder) as one dataset and, with --price, offer it."""
+def publish(client: Client, files: tuple[Path, ...], **given: Any) -> None:
+    """Upload FILES (or a folder) as one dataset and, with --price, offer it. All is checked before anything is sent."""
     from exchange.cli.publishing import publish as carry_out
 
     with progress_bar() as bar:
         task = bar.add_task("publishing", total=1.0)
         result = carry_out(
-            client, list(files), price_fen=None if price is None else round(price * 100),
-            report=lambda share, text: bar.update(task, completed=share, description=text), **given,
-        )  # fmt: skip
+            client, list(files), report=lambda share, text: bar.update(task, completed=share, description=text), **given
+        )
     click.echo(f"Dataset {result['dataset']}: {result['rows']} rows, version {result['version']}, {result['digest']}")
     for finding in result["findings"]:
         click.echo(f"  sensitive: {finding['column']} ({finding['kind']}, {finding['category']})")
     for warning in result["warnings"]:
-        click.echo(f"  note: {warning.get('text_en') or warning.get('reason_en') or warning}")
+        click.echo(f"  note: {warning['text'][0]}")
     if result.get("offer"):
-        click.echo(f"Offer {result['offer']} is open.")
+        click.echo(f"Offer {result['offer']} is open at {result['price']}.")
+    else:
+        click.echo("Nobody sees it yet: it is offered with --price, or on its page.")
 
 
 @click.command()
@@ -160,25 +179,49 @@ def publish(client: Client, files: tuple[Path, ...], price: float | None, **give
 def domains(client: Client) -> None:
     """List the data domains of the 2020 industrial data guide."""
     for item in client.get("/catalog/domains")["items"]:
-        click.echo(f"{item['id']:34} {item.get('name_en') or item.get('en')} / {item.get('name_zh') or item.get('zh')}")
+        click.echo(f"{item['id']:34} {item['name_en']} / {item['name_zh']}")
+
+
+_FORMS = {
+    "integer": "a whole number", "date": "such as 2027-12-31", "choice": "one of",
+    "choices": "one or more with commas, of", "boolean": "true or false",
+}  # fmt: skip
+
+
+def _list_templates(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    """Print the templates with their parameters and end; nobody needs an account for that."""
+    if not wanted or context.resilient_parsing:
+        return
+    from contracts.odrl.templates import TEMPLATES
+
+    for name, template in TEMPLATES.items():
+        click.echo(f"{name:22} {template.title('en')} / {template.title('zh')}")
+        for parameter in template.parameters:
+            allowed = f": {', '.join(parameter.choices)}" if parameter.choices else ""
+            needed = "required" if parameter.required else f"default {str(parameter.default).lower()}"
+            click.echo(
+                f"    {parameter.name + '=…':12} {parameter.label('en')}, {_FORMS[parameter.type]}{allowed} ({needed})"
+            )
+    context.exit()
 
 
 @click.command()
 @click.option("--search", default="", help="Words to look for, Chinese or English.")
-@click.option("--templates", is_flag=True, help="List the usage terms that an offer can have.")
+@click.option(
+    "--templates",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list_templates,
+    help="List the usage terms that an offer can have, and end.",
+)
 @connected
-def offers(client: Client, search: str, templates: bool) -> None:
+def offers(client: Client, search: str) -> None:
     """List the offers you may see."""
-    if templates:
-        from contracts.odrl.templates import TEMPLATES
-
-        for name, template in TEMPLATES.items():
-            click.echo(f"{name:22} {template.title('en')} / {template.title('zh')}")
-        return
     found = client.search(search)
     for item in found["items"]:
         price = item["price"]
-        cost = "free" if price["kind"] == "free" else f"CNY {price['amount_fen'] / 100:,.2f}"
+        cost = "free" if price["kind"] == "free" else yuan(price["amount_fen"])
         click.echo(f"{item['offer']}  {item['title']}  {cost}")
     if not found["items"]:
         click.echo("No offers. Try other words, or wait until your organisation is verified.")

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from exchange.cli.data import write_sample
 from exchange.cli.publishing import TABLES, files_of
-from exchange.errors import ExchangeError, InvalidInputError
+from exchange.errors import ExchangeError, InvalidInputError, SettingsError
 
 _MARK = ".exchange-demo"
 _PORT = 8000
@@ -97,9 +98,10 @@ def demo(data: Path | None, rows: int, folder: Path, serve: bool | None) -> None
     from exchange.cli.journey import run_journey
 
     started = time.monotonic()
+    own = None if data is None else _tables(data)
     stage = _prepare(folder)
-    tables = _tables(stage, data, rows)
-    with _server(stage):
+    tables = own or _sample(stage, rows)
+    with _ended_orderly(), _server(stage):
         bundles = run_journey(stage, tables)
     for bundle in bundles:
         _verify_elsewhere(stage, bundle)
@@ -133,12 +135,14 @@ def _prepare(folder: Path) -> Stage:
     return stage
 
 
-def _tables(stage: Stage, data: Path | None, rows: int) -> list[tuple[str, list[Path]]]:
-    """Return (title, files) of each dataset: the sample, one file, or one dataset for each folder that holds tables."""
-    if data is None:
-        path = stage.folder / "synthetic-machining-cell.csv"
-        write_sample(path, rows)
-        return [("Synthetic machining cell / 合成数据：数控加工单元", [path])]
+def _sample(stage: Stage, rows: int) -> list[tuple[str, list[Path]]]:
+    path = stage.folder / "synthetic-machining-cell.csv"
+    write_sample(path, rows)
+    return [("Synthetic machining cell / 合成数据：数控加工单元", [path])]
+
+
+def _tables(data: Path) -> list[tuple[str, list[Path]]]:
+    """Return (title, files) of each dataset: one file, or one dataset for each folder that holds tables."""
     if data.is_file():
         return [(data.stem.replace("_", " "), [data])]
     folders = [data, *sorted(path for path in data.rglob("*") if path.is_dir())]
@@ -170,11 +174,19 @@ def _environment() -> dict[str, str]:
 
 
 @contextlib.contextmanager
+def _ended_orderly() -> Iterator[None]:
+    """Let a demonstration that is ended from outside take its server with it."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
 def _server(stage: Stage) -> Iterator[None]:
     """Run the server in a process of its own on a free port, and stop that process at the end."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = _free_port()
     stage.url = f"http://127.0.0.1:{port}"
     log = (stage.folder / "server.log").open("wb")
     arguments = [
@@ -201,6 +213,12 @@ def _server(stage: Stage) -> Iterator[None]:
         log.close()
 
 
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 def _wait_until_up(stage: Stage, server: subprocess.Popen[bytes]) -> None:
     import requests
 
@@ -211,7 +229,9 @@ def _wait_until_up(stage: Stage, server: subprocess.Popen[bytes]) -> None:
             if requests.get(f"{stage.url}/healthz", timeout=5).status_code == 200:
                 return
         time.sleep(0.1)
-    raise ExchangeError("The server did not start.", f"See {stage.folder / 'server.log'}.")
+    said = (stage.folder / "server.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    reason = said[-1].removeprefix("Error: ") if said else "It says nothing."
+    raise ExchangeError(f"The server did not start: {reason}", f"All it said is in {stage.folder / 'server.log'}.")
 
 
 def _verify_elsewhere(stage: Stage, bundle: Path) -> None:
@@ -233,8 +253,16 @@ def _verify_elsewhere(stage: Stage, bundle: Path) -> None:
 
 
 def _serve(stage: Stage) -> None:
+    from exchange.server import require_free
+
+    port = _PORT
+    try:
+        require_free(f"127.0.0.1:{port}")
+    except SettingsError:
+        # Another exchange may be at its usual place; this one moves.
+        port = _free_port()
     _console.print(
-        f"\n[bold]The site is at http://127.0.0.1:{_PORT}[/] (Ctrl+C stops it). Accounts of this demonstration:"
+        f"\n[bold]The site is at http://127.0.0.1:{port}[/] (Ctrl+C stops it). Accounts of this demonstration:"
     )
     for name, password in stage.passwords.items():
         domain = "exchange.example" if name in {"operator", "auditor"} else "firm.example"
@@ -248,7 +276,8 @@ def _serve(stage: Stage) -> None:
         "--home",
         str(stage.home),
         "--bind",
-        f"127.0.0.1:{_PORT}",
+        f"127.0.0.1:{port}",
     ]
+    environment = {**_environment(), "EXCHANGE_PUBLIC_URL": f"http://127.0.0.1:{port}"}
     with contextlib.suppress(KeyboardInterrupt):
-        subprocess.run(arguments, env=_environment(), check=False, cwd=stage.folder)  # noqa: S603 - as above
+        subprocess.run(arguments, env=environment, check=False, cwd=stage.folder)  # noqa: S603 - as above

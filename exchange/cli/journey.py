@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from exchange.catalog.rights import RIGHTS
 from exchange.cli.demo import Stage, bar, proof, say
 from exchange.cli.publishing import upload
 from exchange.client import ApiError, Client
@@ -70,6 +71,8 @@ def _list(stage: Stage, provider: Client, title: str, files: list[Path]) -> tupl
     )  # fmt: skip
     with bar("uploading and reading") as report:
         version = upload(provider, made["id"], files, report)
+    if version["kind"] != "table":
+        raise ExchangeError(f"{title} is no table, so it cannot be valued.", "Give CSV, Parquet, XLSX or JSON lines.")
     say(
         f"{version['rows']:,} rows × {len(version['columns'])} columns from {len(files)} file(s), encrypted at rest, digest {version['digest'][:23]}…"
     )
@@ -125,14 +128,11 @@ def _when_appraised(provider: Client, version: str, report: Any) -> dict[str, An
 
 def _offer(stage: Stage, provider: Client, dataset: str) -> str:
     stage.step("Offer: rights declared, graded, terms and price set")
-    proof(
-        provider.declare_rights(
-            dataset,
-            "own-production",
-            "Demonstration: produced by our own machines.",
-            ("holding", "processing", "operating"),
-        )
+    declared = provider.declare_rights(
+        dataset, "own-production", "Demonstration: produced by our own machines.", RIGHTS
     )
+    say(f"declared by the provider: the rights of {', '.join(RIGHTS)}, the source and the evidence")
+    proof(declared)
     suggestion = provider.get(f"/datasets/{dataset}")["suggestion"]
     graded = provider.grade(dataset, suggestion["answers"])
     say(f"grade {graded['grade']} after the three impact questions, answered as the columns suggest")

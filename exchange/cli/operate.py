@@ -9,10 +9,12 @@ from pathlib import Path
 
 import click
 
+from exchange import files
 from exchange.cli.anchoring import anchor
 from exchange.cli.demo import demo
 from exchange.config import Settings, load
-from exchange.errors import ExchangeError, InvalidInputError
+from exchange.errors import ExchangeError, InvalidInputError, NotFoundError, SettingsError
+from exchange.home import kept_private
 from exchange.participants.passwords import hash_password
 from exchange.setup import initialise
 
@@ -34,7 +36,8 @@ def settings_for(home: Path | None) -> Settings:
 def init(home: Path | None) -> None:
     """Make key store, database and the ledger's first entry. Safe to repeat."""
     settings = settings_for(home)
-    vkey = initialise(settings)
+    with kept_private():
+        vkey = initialise(settings)
     click.echo(f"The exchange lies in {settings.home}.")
     click.echo(f"Key store: {settings.key_store}. Back it up apart from the database: without it no data can be read.")
     click.echo(f"Verifier key of the ledger, for auditors: {vkey}")
@@ -48,14 +51,17 @@ def init(home: Path | None) -> None:
 def serve(home: Path | None, bind: str | None, workers: int | None, quiet: bool) -> None:
     """Serve the web UI and the API with gunicorn, and run the background jobs."""
     from exchange.application import make_operations
-    from exchange.server import Server
+    from exchange.server import Server, require_free
 
     overrides = {"home": home, "bind": bind, "workers": workers}
     settings = load(**{name: value for name, value in overrides.items() if value is not None})
-    # Opened and closed once before the fork, so that what is wrong stops the start with its mend.
-    make_operations(settings).database.dispose()
-    click.echo(f"Serving {settings.exchange_name} at http://{settings.bind} (home {settings.home}). Stop with Ctrl+C.")
-    Server(settings, quiet=quiet).run()
+    with kept_private():
+        # Opened and closed once before the fork, so that what is wrong stops the start with its mend.
+        make_operations(settings).database.dispose()
+        require_free(settings.bind)
+        address = settings.bind if settings.bind.startswith("unix:") else f"http://{settings.bind}"
+        click.echo(f"Serving {settings.exchange_name} at {address} (home {settings.home}). Stop with Ctrl+C.")
+        Server(settings, quiet=quiet).run()
 
 
 @click.command()
@@ -64,13 +70,21 @@ def worker(home: Path | None) -> None:
     """Run background jobs in a process of their own (setting jobs = external)."""
     from exchange.server import run_worker
 
-    operations = run_worker(settings_for(home))
+    settings = settings_for(home)
+    if settings.jobs == "immediate":
+        raise SettingsError(
+            'There is nothing to work on: with jobs = "immediate" each request does its own work.',
+            'Set jobs = "external" for the server and its workers.',
+            field="jobs",
+        )
     stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
-    click.echo("Working. Stop with Ctrl+C.")
-    stopped.wait()
-    operations.services.jobs.stop()
+    with kept_private():
+        operations = run_worker(settings)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stopped.set())
+        click.echo("Working. Stop with Ctrl+C.")
+        stopped.wait()
+        operations.services.jobs.stop()
 
 
 @click.command()
@@ -103,13 +117,15 @@ def doctor(home: Path | None) -> None:
     from exchange.doctor import examine
 
     settings = settings_for(home)
-    healthy = True
+    wrong = []
     for finding in examine(settings):
         mark = click.style("ok  ", fg="green") if finding.ok else click.style("FAIL", fg="red")
         click.echo(f"{mark} {finding.name}: {finding.detail}" + ("" if finding.ok else f" {finding.mend}"))
-        healthy &= finding.ok
-    if not healthy:
-        raise ExchangeError("Something needs mending.", "See the lines marked FAIL.")
+        wrong += [] if finding.ok else [finding.name]
+    if wrong:
+        raise ExchangeError(
+            f"Something is wrong with: {', '.join(wrong)}.", "Mend the first line marked FAIL, then look again."
+        )
 
 
 @click.group()
@@ -138,14 +154,24 @@ def export(
     from exchange.application import make_operations
     from exchange.supervision import service as supervision
 
-    if sum(bool(choice) for choice in (agreement, participant, start and end)) != 1:
+    if sum(bool(choice) for choice in (agreement, participant, start or end)) != 1 or bool(start) != bool(end):
         raise InvalidInputError("Name one thing to export.", "Give --agreement, --participant, or --from with --to.")
+    if start and end and start >= end:
+        raise InvalidInputError(
+            "The period ends before it starts.", "Give a --to that is later than --from.", field="--to"
+        )
     operations = make_operations(settings_for(home))
     try:
-        statements = supervision.export(
-            operations, output, agreement=agreement, participant=participant,
-            start=start.replace(tzinfo=UTC) if start else None, end=end.replace(tzinfo=UTC) if end else None,
-        )  # fmt: skip
+        # What cannot be written is found before the export is recorded, and no half of a bundle takes the name.
+        with files.arriving(output) as partial:
+            statements = supervision.export(
+                operations, partial, agreement=agreement, participant=participant,
+                start=start.replace(tzinfo=UTC) if start else None, end=end.replace(tzinfo=UTC) if end else None,
+            )  # fmt: skip
+    except NotFoundError as error:
+        raise InvalidInputError(
+            "Nothing on the ledger speaks of that.", "Check the identifier or the period."
+        ) from error
     finally:
         operations.database.dispose()
     click.echo(f"{output}: {statements} statements. Verify it anywhere with: python -m ledger verify {output}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from exchange.catalog.rights import RIGHTS
+from exchange.cli import checking
+from exchange.cli.values import yuan
 from exchange.client import Client
 from exchange.errors import ExchangeError, InvalidInputError
 
@@ -30,13 +32,17 @@ def files_of(paths: Iterable[Path]) -> list[Path]:
     return found
 
 
-def pairs(items: Iterable[str], what: str) -> dict[str, str]:
-    """Return NAME=VALUE items as a dict. Raises InvalidInputError for one without an equals sign."""
-    result = {}
+def pairs(option: str, items: Iterable[str], what: str) -> dict[str, str]:
+    """Return NAME=VALUE items as a dict. Raises InvalidInputError for one without an equals sign, or a name given twice."""
+    result: dict[str, str] = {}
     for item in items:
-        name, equals, value = item.partition("=")
+        name, equals, value = (part.strip() for part in item.partition("="))
         if not equals or not name:
-            raise InvalidInputError(f"{item!r} is not {what}.", f"Write it as {what}.")
+            raise InvalidInputError(f"{item!r} is not {what}.", f"Write it as {what}.", field=option)
+        if name in result:
+            raise InvalidInputError(
+                f"{name} is given twice.", "Give it once, several values with commas.", field=option
+            )
         result[name] = value
     return result
 
@@ -73,6 +79,7 @@ def publish(
     delimiter: str | None,
     source: str | None,
     evidence: str,
+    declare_rights: bool,
     impact: tuple[int, int, int] | None,
     impact_reason: str,
     template: str,
@@ -80,49 +87,37 @@ def publish(
     price_fen: int | None,
     public: bool,
 ) -> dict[str, Any]:
-    """Publish and, with a price, offer; what an offer needs is checked before anything is sent."""
-    files = files_of(paths)
-    if price_fen is not None and not (source and evidence and impact):
+    """Publish and, with a price, offer. Raises InvalidInputError, naming the option, before anything is sent."""
+    files = checking.readable(files_of(paths))
+    described = checking.description(
+        title or files[0].stem.replace("_", " "), description, domain, keywords, coverage, update_frequency
+    )
+    options = checking.reading_options(pairs("--type", types, "COLUMN=TYPE"), encoding, delimiter)
+    checking.rights(source, evidence, declare_rights)
+    given = pairs("--parameter", parameters, "NAME=VALUE")
+    terms: dict[str, Any] = {}
+    if price_fen is not None:
+        checking.offering(domain, declare_rights, impact, public)
+        price = {"kind": "one-off", "amount_fen": price_fen, "currency": "CNY"} if price_fen else {"kind": "free"}
+        terms = {"template": template, "parameters": checking.terms(template, given), "price": price}
+    elif public or given:
         raise InvalidInputError(
-            "An offer needs a declaration of rights and a grade.",
-            "Add --source, --evidence and --impact, or leave out --price.",
+            "Terms belong to an offer, and without a price nothing is offered.",
+            "Add --price; 0 is free.",
+            field="--price",
         )
-    described = {
-        "title": title or files[0].stem.replace("_", " "), "description": description, "keywords": list(keywords),
-        "domain": domain, "coverage": coverage, "update_frequency": update_frequency,
-    }  # fmt: skip
     dataset = client.create_dataset(**described)["id"]
-    version = upload(client, dataset, files, report, _reading_options(types, encoding, delimiter))
+    version = upload(client, dataset, files, report, options)
     result = {"dataset": dataset, **{name: version[name] for name in ("rows", "digest", "findings")}}
     result |= {"version": version["number"], "warnings": version.get("warnings") or []}
-    if source and evidence:
-        client.declare_rights(dataset, source, evidence, ("holding", "processing", "operating"))
+    if declare_rights:
+        client.declare_rights(dataset, str(source), evidence, RIGHTS)
     if impact:
         client.grade(dataset, dict(zip(("safety", "loss", "reach"), impact, strict=True)), reason=impact_reason)
     if price_fen is not None:
         report(0.9, "offering")
-        price = {"kind": "one-off", "amount_fen": price_fen, "currency": "CNY"} if price_fen else {"kind": "free"}
-        terms = {"template": template, "parameters": _typed(pairs(parameters, "NAME=VALUE")), "price": price}
         drafted = client.draft_offer(dataset, **terms, visibility="public" if public else "authorised")
         result["offer"] = client.publish_offer(drafted["id"])["id"]
+        result["price"] = yuan(price_fen) if price_fen else "no charge"
     report(1.0, "published")
-    return result
-
-
-def _reading_options(types: Iterable[str], encoding: str | None, delimiter: str | None) -> dict[str, Any]:
-    corrected = pairs(types, "COLUMN=TYPE")
-    options = {"encoding": encoding, "delimiter": delimiter, "types": json.dumps(corrected) if corrected else None}
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _typed(parameters: dict[str, str]) -> dict[str, Any]:
-    """Return template parameters with numbers as numbers and comma-separated lists as lists."""
-    result: dict[str, Any] = {}
-    for name, value in parameters.items():
-        if value.isdigit():
-            result[name] = int(value)
-        elif name.endswith("s") and name != "days":
-            result[name] = [part.strip() for part in value.split(",") if part.strip()]
-        else:
-            result[name] = value
     return result

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import shutil
 import stat
 import zipfile
@@ -16,12 +15,14 @@ import click
 
 from contracts.errors import SealingError
 from contracts.sealing import EncryptionKey, OpenReader, unwrap_key
+from exchange import files
 from exchange.cli.connection import connected
 from exchange.client import Client
 from exchange.errors import ExchangeError, InvalidInputError
 from ledger.signatures import SigningKey
 
 _BLOCK = 1024 * 1024
+_KEY = 32
 # What the steps made, by the names under which other commands ask for it.
 _NAMED = ("negotiation", "agreement", "transfer", "state")
 _KEYS = click.option(
@@ -45,11 +46,9 @@ def new(keyfile: Path) -> None:
         "encryption": {"private": _text(encryption.private), "public": _text(encryption.public)},
     }
     try:
-        handle = os.open(keyfile, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        files.create(keyfile, json.dumps(document, indent=1).encode())
     except FileExistsError as error:
         raise InvalidInputError(f"{keyfile} exists already.", "Name another file with --keys.") from error
-    with os.fdopen(handle, "w") as file:
-        json.dump(document, file, indent=1)
     click.echo(f"Private keys: {keyfile} (keep it safe, nobody can replace it).")
     click.echo(f"Public signing key:    {_text(signing.public)}")
     click.echo(f"Public encryption key: {_text(encryption.public)}")
@@ -97,7 +96,7 @@ def sign(client: Client, request: str | None, keyfile: Path) -> None:
 @_KEYS
 def open_(package: Path, note: Path | None, output: Path | None, keyfile: Path) -> None:
     """Open a sealed package with your private encryption key and check every part against its manifest."""
-    target = output or package.with_suffix("")
+    target = output or (package.with_suffix("") if package.suffix else package.with_name(f"{package.name}-opened"))
     rows = open_package(package, note or package.with_suffix(".key.json"), target, load_keys(keyfile)["encryption"])
     click.echo(f"Opened into {target}: {rows} rows.")
 
@@ -109,26 +108,46 @@ def open_package(package: Path, note: Path, target: Path, private: bytes) -> int
     """
     if target.exists():
         raise InvalidInputError(f"{target} exists already.", "Name another folder with --output.")
+    key, context = _key_of(note, private)
+    partial = target.with_name(target.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        files.require_writable(partial)
+        with package.open("rb") as sealed, OpenReader(sealed, key, context) as reader:
+            rows = _unpack(zipfile.ZipFile(reader), partial)  # type: ignore[arg-type]  # A raw reader seeks and reads.
+        partial.rename(target)
+    except SealingError as error:
+        raise _unopened(error) from error
+    except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise ExchangeError(
+            f"{package} is not a whole sealed package.", "Fetch it again, together with its key note."
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return rows
+
+
+def _key_of(note: Path, private: bytes) -> tuple[bytes, bytes]:
+    """Return the package's key and what it is bound to, from the note that came with it."""
     try:
         facts = json.loads(note.read_text(encoding="utf-8"))
         context = facts["context"].encode()
-        key = unwrap_key(base64.b64decode(facts["recipient_wrapped_key"]), private, context)
-        partial = target.with_name(target.name + ".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        try:
-            with package.open("rb") as sealed, OpenReader(sealed, key, context) as reader:
-                rows = _unpack(zipfile.ZipFile(reader), partial)  # type: ignore[arg-type]  # A raw reader seeks and reads.
-            partial.rename(target)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+        return unwrap_key(base64.b64decode(facts["recipient_wrapped_key"], validate=True), private, context), context
     except SealingError as error:
-        raise ExchangeError(error.text_en, error.mend_en or "Use the keys whose public half is registered.") from error
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise ExchangeError(
-            f"{package} could not be opened: {type(error).__name__}.", "Fetch it again, together with its key note."
+        raise _unopened(error) from error
+    except FileNotFoundError as error:
+        raise InvalidInputError(
+            f"There is no key note {note}.", "Name the one that `exchange fetch` wrote with --key."
         ) from error
-    return rows
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise InvalidInputError(
+            f"{note} is not a key note.", "Fetch the package again, together with its key note."
+        ) from error
+
+
+def _unopened(error: SealingError) -> ExchangeError:
+    return ExchangeError(error.text_en, error.mend_en or "Use the keys whose public half is registered.")
 
 
 def _unpack(package: zipfile.ZipFile, target: Path) -> int:
@@ -154,16 +173,21 @@ def _unpack(package: zipfile.ZipFile, target: Path) -> int:
 
 
 def load_keys(keyfile: Path) -> dict[str, bytes]:
-    """Return the private keys of a file made by `exchange keys new`. Raises InvalidInputError."""
+    """Return the private keys of a file made by `exchange keys new`. Raises InvalidInputError, or OSError where it cannot be read."""
     try:
         if stat.S_IMODE(keyfile.stat().st_mode) & 0o077:
             raise InvalidInputError(f"Others can read {keyfile}.", f"Run `chmod 600 {keyfile}`.")
         document: dict[str, Any] = json.loads(keyfile.read_text(encoding="utf-8"))
-        return {name: base64.b64decode(document[name]["private"]) for name in ("signing", "encryption")}
+        keys = {name: base64.b64decode(document[name]["private"], validate=True) for name in ("signing", "encryption")}
+        if {len(key) for key in keys.values()} != {_KEY}:
+            raise ValueError("A private key has 32 bytes.")
     except FileNotFoundError as error:
-        raise InvalidInputError(f"There is no key file {keyfile}.", "Make one with `exchange keys new`.") from error
+        raise InvalidInputError(
+            f"There is no key file {keyfile}.", "Name it with --keys, or make one with `exchange keys new`."
+        ) from error
     except (KeyError, ValueError, TypeError) as error:
         raise InvalidInputError(f"{keyfile} is no key file.", "Use the file that `exchange keys new` wrote.") from error
+    return keys
 
 
 def _text(raw: bytes) -> str:

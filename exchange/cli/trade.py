@@ -8,9 +8,12 @@ from typing import Any
 
 import click
 
+from exchange import files
+from exchange.cli import failures
 from exchange.cli.connection import connected
 from exchange.cli.data import progress_bar
-from exchange.client import AwaitingSignature, Client
+from exchange.cli.values import Yuan, yuan
+from exchange.client import ApiError, AwaitingSignature, Client
 from exchange.errors import ExchangeError, InvalidInputError
 
 _WAITS = "It waits for your own key: exchange sign {}"
@@ -32,13 +35,13 @@ def _carry_out(step: Any) -> dict[str, Any]:
 @click.argument("offer")
 @click.option("--purpose", required=True, help="What you need the data for; one that the offer's terms know.")
 @click.option("--use", "intended_use", default="", help="The intended use in your own words.")
-@click.option("--price", type=click.FloatRange(min=0), help="A price in CNY to propose instead of the asked one.")
+@click.option("--price", "price_fen", type=Yuan(), help="A price in CNY to propose instead of the asked one.")
 @connected
-def request(client: Client, offer: str, purpose: str, intended_use: str, price: float | None) -> None:
+def request(client: Client, offer: str, purpose: str, intended_use: str, price_fen: int | None) -> None:
     """Ask for an OFFER, stating the purpose."""
     body: dict[str, Any] = {"intended_use": intended_use}
-    if price is not None:
-        body["proposed_price_fen"] = round(price * 100)
+    if price_fen is not None:
+        body["proposed_price_fen"] = price_fen
     made = _carry_out(lambda: client.request(offer, purpose, **body))
     click.echo(f"Negotiation {made['negotiation']} is {made['state']}. The provider answers next.")
     _receipts(made)
@@ -50,10 +53,8 @@ def negotiations(client: Client) -> None:
     """List your firm's negotiations and whose turn it is."""
     items = client.negotiations()
     for item in items:
-        price = item["price"]["amount_fen"] / 100
-        click.echo(
-            f"{item['id']}  {item['state']:10} you are {item['role']}, next: {item['next_side'] or 'nobody'}, CNY {price:,.2f}"
-        )
+        turn, price = item["next_side"] or "nobody", yuan(item["price"]["amount_fen"])
+        click.echo(f"{item['id']}  {item['state']:10} you are {item['role']}, next: {turn}, {price}")
     if not items:
         click.echo("No negotiations. Start one with `exchange request OFFER --purpose …`.")
 
@@ -70,12 +71,12 @@ def approve(client: Client, negotiation: str) -> None:
 
 @click.command()
 @click.argument("negotiation")
-@click.option("--price", type=click.FloatRange(min=0), help="Another price in CNY.")
+@click.option("--price", "price_fen", type=Yuan(), help="Another price in CNY.")
 @click.option("--note", default="", help="Why.")
 @connected
-def counter(client: Client, negotiation: str, price: float | None, note: str) -> None:
+def counter(client: Client, negotiation: str, price_fen: int | None, note: str) -> None:
     """Answer with other terms."""
-    body: dict[str, Any] = {"note": note, **({"price_fen": round(price * 100)} if price is not None else {})}
+    body: dict[str, Any] = {"note": note, **({} if price_fen is None else {"price_fen": price_fen})}
     made = _carry_out(lambda: client.step(negotiation, "counter", body))
     click.echo(f"Negotiation {negotiation} is {made['state']}.")
     _receipts(made)
@@ -114,9 +115,7 @@ def accept(client: Client, negotiation: str) -> None:
 def fund(client: Client, agreement: str) -> None:
     """Hold the price of an AGREEMENT in escrow; it is in force afterwards."""
     made = _carry_out(lambda: client.fund(agreement))
-    click.echo(
-        f"CNY {made['amount_fen'] / 100:,.2f} held; the agreement is {made['state']}. Next: exchange fetch {agreement}"
-    )
+    click.echo(f"{yuan(made['amount_fen'])} held; the agreement is {made['state']}. Next: exchange fetch {agreement}")
     _receipts(made)
 
 
@@ -132,27 +131,19 @@ def fund(client: Client, agreement: str) -> None:
 @connected
 def fetch(client: Client, identifier: str, output: Path, sealed: bool, no_acknowledge: bool) -> None:
     """Fetch data: IDENTIFIER is an agreement (takes one use) or a transfer that was started before (goes on where it stopped)."""
-    with progress_bar() as bar:
-        task = bar.add_task("preparing", total=1.0)
-
-        def report(share: float, text: str) -> None:
-            bar.update(task, completed=share, description=text or "working")
-
-        transfer = _transfer_of(client, identifier)
-        facts = client.wait_for_transfer(transfer, report)
-        if facts["state"] not in {"STARTED", "COMPLETED"}:
-            raise ExchangeError(
-                f"The transfer is {facts['state']}: {facts['reason']}", "Mend the reason, then fetch again."
-            )
-        opened = not sealed and facts["custody"] == "custodial"
-        output.mkdir(parents=True, exist_ok=True)
-        target = output / f"delivery-{transfer[-12:]}.{'zip' if opened else 'sealed'}"
-        digest = client.fetch(transfer, target, opened=opened, report=report)
+    # Before a use is taken, since one that cannot be written would be lost.
+    output.mkdir(parents=True, exist_ok=True)
+    files.require_writable(output)
+    transfer = _transfer_of(client, identifier)
+    try:
+        facts, target, digest = _deliver(client, transfer, output, sealed)
+    except (OSError, KeyboardInterrupt) as error:
+        raise ExchangeError(
+            failures.told(error) if isinstance(error, Exception) else "The delivery was interrupted.",
+            f"Then go on with `exchange fetch {transfer}`; it is the same use.",
+        ) from error
     click.echo(f"{target}: {facts['rows']} rows, {digest}")
-    if not opened:
-        note = target.with_suffix(".key.json")
-        fields = ("id", "agreement_id", "context", "recipient_wrapped_key", "sealed_digest", "plain_digest")
-        note.write_text(json.dumps({name: facts[name] for name in fields}, indent=1), encoding="utf-8")
+    if target.suffix == ".sealed":
         click.echo(f"Open it where your private key is: exchange open {target}")
     if not no_acknowledge and facts["state"] == "STARTED":
         made = _carry_out(lambda: client.acknowledge(transfer, digest))
@@ -160,10 +151,31 @@ def fetch(client: Client, identifier: str, output: Path, sealed: bool, no_acknow
         _receipts(made)
 
 
+def _deliver(client: Client, transfer: str, output: Path, sealed: bool) -> tuple[dict[str, Any], Path, str]:
+    """Wait until the transfer has started, then fetch its package, and return its facts, the file and the digest."""
+    with progress_bar() as bar:
+        task = bar.add_task("preparing", total=1.0)
+
+        def report(share: float, text: str) -> None:
+            bar.update(task, completed=share, description=text or "working")
+
+        facts = client.wait_for_transfer(transfer, report)
+        if facts["state"] not in {"STARTED", "COMPLETED"}:
+            raise ExchangeError(
+                f"The transfer is {facts['state']}: {facts['reason']}", "Mend the reason, then fetch again."
+            )
+        opened = not sealed and facts["custody"] == "custodial"
+        target = output / f"delivery-{transfer[-12:]}.{'zip' if opened else 'sealed'}"
+        digest = client.fetch(transfer, target, opened=opened, report=report)
+    if not opened:
+        fields = ("id", "agreement_id", "context", "recipient_wrapped_key", "sealed_digest", "plain_digest")
+        note = json.dumps({name: facts[name] for name in fields}, indent=1)
+        files.replace(target.with_suffix(".key.json"), note.encode())
+    return facts, target, digest
+
+
 def _transfer_of(client: Client, identifier: str) -> str:
     """Return the transfer itself, or a fresh one under the agreement that `identifier` names."""
-    from exchange.client import ApiError
-
     try:
         return str(client.transfer(identifier)["id"])
     except ApiError as error:

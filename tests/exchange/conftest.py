@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 from flask import Flask
 from flask.testing import FlaskClient
 
 from exchange.access import Actor
 from exchange.application import create_app, make_operations
+from exchange.cli import main
 from exchange.config import Settings, load
 from exchange.operations import Operations
 from exchange.participants import passwords, tokens
@@ -171,3 +173,15 @@ def sample_csv() -> bytes:
             f"华东轴承有限公司,{10 + number * 0.25:.2f},{0.5 + number % 13 * 0.01:.3f}"
         )
     return "\n".join(lines).encode()
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run a command in an empty folder, as a user who never signed in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+    def run(*arguments: str, **variables: str) -> Result:
+        return CliRunner().invoke(main, list(arguments), env=variables)
+
+    return run

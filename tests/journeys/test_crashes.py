@@ -85,7 +85,7 @@ class Market:
         terms = {
             "title": None, "description": "One cell.", "domain": "production", "keywords": [], "coverage": "",
             "update_frequency": "", "types": [], "encoding": None, "delimiter": None, "source": "own-production",
-            "evidence": "We measured it ourselves.", "impact": (1, 1, 1), "impact_reason": "Every row is invented.", "template": "n-times", "parameters": ["count=50"],
+            "evidence": "We measured it ourselves.", "declare_rights": True, "impact": (1, 1, 1), "impact_reason": "Every row is invented.", "template": "n-times", "parameters": ["count=50"],
             "public": True, **more,
         }  # fmt: skip
         return str(publish(self.provider.client, [path], report=lambda *_: None, price_fen=0, **terms)["offer"])

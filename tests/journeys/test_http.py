@@ -72,7 +72,7 @@ def offered(provider: Client, path: Path, *, price_fen: int = 12_300, **more: An
     given = {
         "title": None, "description": "One machining cell.", "domain": "production", "keywords": ["机床"], "coverage": "",
         "update_frequency": "", "types": [], "encoding": None, "delimiter": None, "source": "own-production",
-        "evidence": "We measured it ourselves.", "impact": (1, 1, 1), "impact_reason": "Every row is invented.", "template": "n-times", "parameters": ["count=2"],
+        "evidence": "We measured it ourselves.", "declare_rights": True, "impact": (1, 1, 1), "impact_reason": "Every row is invented.", "template": "n-times", "parameters": ["count=2"],
         "public": True, **more,
     }  # fmt: skip
     return publish(provider, [path], report=lambda *_: None, price_fen=price_fen, **given)
