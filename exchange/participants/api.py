@@ -42,7 +42,11 @@ def login(given: dict[str, Any]) -> Any:
     user = sign_in(given["email"], given["password"])
     actor = tokens.actor_of_user(reading(), user.id)
     end_reading()
-    return operations().run(actor, "participants.create_token", name=given["name"], days=given["days"]).result
+    return (
+        operations()
+        .run(actor, "participants.create_token", name=given["name"], days=given["days"], proof=user.password_hash)
+        .result
+    )
 
 
 @blueprint.post("/participants")

@@ -44,6 +44,7 @@ def end_all(step: Step, person: User, *, session: str | None = None, token: str 
     step.session.execute(sessions.where(LoginSession.digest != session) if session else sessions)
     step.session.execute((tokens.where(ApiToken.id != token) if token else tokens).values(revoked_at=step.now))
     step.session.execute(delete(PasswordReset).where(PasswordReset.user_id == person.id))
+    person.ended_at = step.now
 
 
 def proof_of(session: Session, actor: Actor, password: str) -> str:

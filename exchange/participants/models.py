@@ -82,6 +82,8 @@ class User(Base):
     roles: Mapped[list[str]] = mapped_column(JSON)
     locale: Mapped[str] = mapped_column(String(8), default="en")
     disabled: Mapped[bool] = mapped_column(default=False)
+    # When all that the person was signed in with last ended; what was issued before and is stored nowhere is dead, too.
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     participant: Mapped[Participant | None] = relationship()
 

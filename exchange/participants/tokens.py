@@ -12,7 +12,7 @@ from sqlalchemy import Select, bindparam, delete, false, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
-from exchange.access import Actor, Permission, Role
+from exchange.access import ROLE_PERMISSIONS, Actor, Permission, Role
 from exchange.config import Settings
 from exchange.errors import AuthenticationError, InvalidInputError, NotFoundError
 from exchange.participants import passwords
@@ -57,7 +57,11 @@ def authenticate(session: Session, email: str, password: str) -> User:
 
 
 def open_session(session: Session, settings: Settings, user: User, user_agent: str) -> str:
-    """Start a browser session and return its opaque id for the cookie."""
+    """Start a browser session and return its opaque id for the cookie.
+
+    Raises AuthenticationError where `user`, as it was when the password was given, has ended or changed the password meanwhile.
+    """
+    _require_unchanged(session, user.id, user.password_hash)
     identifier = secrets.token_urlsafe(32)
     now = datetime.now(UTC)
     session.add(
@@ -151,11 +155,24 @@ def actor_of_user(session: Session, user_id: str) -> Actor:
     return _actor(row)
 
 
+def still_holds(session: Session, user_id: str, permission: Permission, issued_at: datetime) -> bool:
+    """Say whether what was issued to a person then holds now: neither the person nor the credentials ended, and a role allows it."""
+    person = session.get(User, user_id)
+    if person is None or person.disabled or (person.ended_at is not None and issued_at <= person.ended_at):
+        return False
+    return any(permission in ROLE_PERMISSIONS[Role(role)] for role in person.roles)
+
+
 @operation("participants.create_token", Permission.TOKEN_MANAGE, secret_fields=("token",))
-def create_token(step: Step, *, name: str, scopes: list[str] | None = None, days: int = 30) -> dict[str, Any]:
+def create_token(
+    step: Step, *, name: str, scopes: list[str] | None = None, days: int = 30, proof: str | None = None
+) -> dict[str, Any]:
     """Make an API token for the acting person; the token is in the answer once and never again.
 
-    `scopes` are permissions that narrow it (None: all of the person's). Raises InvalidInputError on unknown scopes or days.
+    `scopes` are permissions that narrow it (None: all of the person's). One that is made with a token can do no more than that
+    one, ends no later, and ends with it when it is revoked. `proof`: the password's hash as it was when the person gave it; one
+    that was changed meanwhile makes no token. Raises InvalidInputError on unknown scopes or days, AuthenticationError where
+    person, password or parent has ended meanwhile.
     """
     known = {str(permission) for permission in step.actor.permissions}
     unknown = sorted(set(scopes or ()) - known)
@@ -174,24 +191,64 @@ def create_token(step: Step, *, name: str, scopes: list[str] | None = None, days
             ("Mend name or days.", "请修正名称或天数。"),
             field="days",
         )
-    if step.actor.token is not None and step.actor.scopes is not None and scopes is None:
-        scopes = sorted(step.actor.scopes)
+    _require_unchanged(step.session, step.actor.user or "", proof)
+    parent, expires = _live_parent(step), step.now + timedelta(days=days)
+    if parent is not None:
+        expires = min(expires, parent.expires_at)
+        if scopes is None and step.actor.scopes is not None:
+            scopes = sorted(step.actor.scopes)
     token = new_token(secrets.token_bytes(32))
     row = ApiToken(
         id=step.new_id(), user_id=step.actor.user, name=name.strip()[:100], digest=digest(token), scopes=scopes,
-        created_at=step.now, expires_at=step.now + timedelta(days=days),
+        parent_id=parent.id if parent else None, created_at=step.now, expires_at=expires,
     )  # fmt: skip
     step.session.add(row)
     return {"id": row.id, "token": token, "expires_at": row.expires_at.isoformat()}
 
 
+def _live_parent(step: Step) -> ApiToken | None:
+    """Return the token that makes another one, locked, so that it cannot be revoked without the new one; None for a session."""
+    if step.actor.token is None:
+        return None
+    parent = step.session.scalar(
+        select(ApiToken).where(ApiToken.id == step.actor.token).with_for_update(key_share=True)
+    )
+    if parent is None or parent.revoked_at is not None or parent.expires_at <= step.now:
+        raise _ended()
+    return parent
+
+
+def _require_unchanged(session: Session, user: str, proof: str | None) -> None:
+    """Raise AuthenticationError where the person was disabled, or the password reset or changed, after it was given; locks the person."""
+    person = session.scalar(
+        select(User).where(User.id == user).with_for_update(key_share=True).execution_options(populate_existing=True)
+    )
+    if person is None or person.disabled or (proof is not None and proof != person.password_hash):
+        raise _ended()
+
+
+def _ended() -> AuthenticationError:
+    return AuthenticationError(
+        ("What you signed in with has ended meanwhile.", "您的登录凭据已失效。"),
+        ("Sign in again.", "请重新登录。"),
+        code="invalid-token",
+    )
+
+
 @operation("participants.revoke_token", Permission.TOKEN_MANAGE)
 def revoke_token(step: Step, *, token: str) -> dict[str, Any]:
-    """End one of the acting person's tokens at once. Raises NotFoundError."""
-    row = step.session.scalar(select(ApiToken).where(ApiToken.id == token, ApiToken.user_id == step.actor.user))
+    """End one of the acting person's tokens at once, and those that were made with it. Raises NotFoundError."""
+    mine = ApiToken.user_id == step.actor.user
+    row = step.session.scalar(select(ApiToken).where(ApiToken.id == token, mine).with_for_update(key_share=True))
     if row is None:
         raise NotFoundError()
-    row.revoked_at = row.revoked_at or step.now
+    ending = [row]
+    while ending:
+        for item in ending:
+            item.revoked_at = item.revoked_at or step.now
+        parents = [item.id for item in ending]
+        children = select(ApiToken).where(ApiToken.parent_id.in_(parents)).order_by(ApiToken.id)
+        ending = list(step.session.scalars(children.with_for_update(key_share=True)))
     return {"id": row.id, "revoked": True}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 import jwt
@@ -21,16 +21,18 @@ from exchange.steps import Services
 
 _TYPE = "at+jwt"
 _ALGORITHM = "EdDSA"
-_REQUIRED = ["iss", "aud", "sub", "exp", "nbf", "iat", "jti", "agreement", "transfer"]
+_REQUIRED = ["iss", "aud", "sub", "client_id", "exp", "nbf", "iat", "jti", "agreement", "transfer"]
 
 
 @dataclass(frozen=True)
 class Grant:
-    """What a verified token says."""
+    """What a verified token says: one transfer of one consumer, and the person it was issued to."""
 
     transfer: str
     agreement: str
     consumer: str
+    user: str
+    issued_at: datetime
 
 
 @lru_cache(maxsize=4)
@@ -45,15 +47,18 @@ def audience(services: Services) -> str:
     return f"{services.settings.public_url}/api/v1/transfers"
 
 
-def issue(services: Services, grant: Grant, now: datetime, random: bytes) -> tuple[str, datetime]:
+def issue(services: Services, grant: Grant, random: bytes) -> tuple[str, datetime]:
     """Return (token, when it expires)."""
     private, _, key_id = _key(services.keystore.secret(TOKENS))
+    now = grant.issued_at
     expires = now + timedelta(minutes=services.settings.access_token_minutes)
     claims = {
         "iss": services.settings.public_url,
         "aud": audience(services),
         "sub": grant.consumer,
-        "iat": now,
+        "client_id": grant.user,
+        # With its fraction, so that it lies clearly before or after the end of a person's credentials.
+        "iat": now.timestamp(),
         "nbf": now,
         "exp": expires,
         "jti": uuid7(now, random),
@@ -84,12 +89,20 @@ def verify(services: Services, token: str) -> Grant:
             options={"require": _REQUIRED, "strict_aud": True},
         )
     except (jwt.PyJWTError, ValueError, TypeError) as error:
-        raise AuthenticationError(
-            ("This access token is invalid or has expired.", "该访问令牌无效或已过期。"),
-            (
-                "Ask for a new one: POST to the transfer's token address.",
-                "请向该交付的令牌地址发送 POST 请求以获取新令牌。",
-            ),
-            code="invalid-token",
-        ) from error
-    return Grant(str(claims["transfer"]), str(claims["agreement"]), str(claims["sub"]))
+        raise invalid() from error
+    issued_at = datetime.fromtimestamp(float(claims["iat"]), UTC)
+    return Grant(
+        str(claims["transfer"]), str(claims["agreement"]), str(claims["sub"]), str(claims["client_id"]), issued_at
+    )
+
+
+def invalid() -> AuthenticationError:
+    """Return the one error for every token that opens nothing."""
+    return AuthenticationError(
+        ("This access token is invalid or has expired.", "该访问令牌无效或已过期。"),
+        (
+            "Ask for a new one: POST to the transfer's token address.",
+            "请向该交付的令牌地址发送 POST 请求以获取新令牌。",
+        ),
+        code="invalid-token",
+    )

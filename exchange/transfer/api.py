@@ -82,7 +82,7 @@ def artefact(transfer: str) -> Response:
                 ("Ask for a token of this transfer.", "请为本次交付申请令牌。"),
                 code="invalid-token",
             )
-        row = delivery.transfer_for_grant(reading(), grant.transfer, grant.agreement, grant.consumer)
+        row = delivery.transfer_for_grant(reading(), grant)
     else:
         check(Permission.TRANSFER_REQUEST)
         row = received(transfer)

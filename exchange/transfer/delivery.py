@@ -10,13 +10,13 @@ from sqlalchemy.orm import Session
 
 from contracts.errors import SealingError
 from contracts.sealing import OpenReader, unwrap_key
-from exchange.access import Actor
+from exchange.access import Actor, Permission
 from exchange.audit import service as audit
 from exchange.errors import ConflictError, InvalidInputError, NotFoundError, StorageError
-from exchange.participants import keys
+from exchange.participants import keys, tokens
 from exchange.participants.models import Participant
 from exchange.steps import Services
-from exchange.transfer import service
+from exchange.transfer import access_tokens, service
 from exchange.transfer.models import TransferProcess
 
 BLOCK = 1024 * 1024
@@ -34,10 +34,16 @@ class Body:
     filename: str
 
 
-def transfer_for_grant(session: Session, transfer_id: str, agreement: str, consumer: str) -> TransferProcess:
-    """Return the transfer that an access token names. Raises NotFoundError when it names another one."""
-    transfer = session.get(TransferProcess, transfer_id)
-    if transfer is None or transfer.agreement_id != agreement or transfer.consumer_id != consumer:
+def transfer_for_grant(session: Session, grant: access_tokens.Grant) -> TransferProcess:
+    """Return the transfer that an access token names.
+
+    Raises AuthenticationError where the person it was issued to may not fetch any more, NotFoundError when it names another
+    transfer.
+    """
+    if not tokens.still_holds(session, grant.user, Permission.TRANSFER_REQUEST, grant.issued_at):
+        raise access_tokens.invalid()
+    transfer = session.get(TransferProcess, grant.transfer)
+    if transfer is None or transfer.agreement_id != grant.agreement or transfer.consumer_id != grant.consumer:
         raise NotFoundError()
     return transfer
 

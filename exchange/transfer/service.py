@@ -298,8 +298,8 @@ def token(services: Services, session: Session, actor: Actor, transfer_id: str) 
         raise NotFoundError()
     now = datetime.now(UTC)
     check_part(session, row, now)
-    grant = access_tokens.Grant(row.id, row.agreement_id, row.consumer_id)
-    text, expires = access_tokens.issue(services, grant, now, secrets.token_bytes(10))
+    grant = access_tokens.Grant(row.id, row.agreement_id, row.consumer_id, actor.user or "", now)
+    text, expires = access_tokens.issue(services, grant, secrets.token_bytes(10))
     return {"access_token": text, "token_type": "Bearer", "expires_at": expires.isoformat()}
 
 

@@ -228,3 +228,23 @@ def test_a_token_of_another_exchange_opens_nothing_here(
     transfer = elsewhere.started()
     token = elsewhere.client(elsewhere.consumer).post(f"/api/v1/transfers/{transfer}/token").json["access_token"]
     refused(fetch(forge, token), 401, "invalid-token")
+
+
+@pytest.mark.parametrize("end", ["disabled", "role taken", "password reset"])
+def test_the_token_ends_with_the_person_it_was_issued_to(trade: Any, refused: Any, end: str) -> None:
+    owner = trade.consumer
+    buyer = trade.exchange.person(owner, "buyer")
+    transfer = trade.started()
+    address = f"/api/v1/transfers/{transfer}"
+    token = trade.client(buyer).post(f"{address}/token").json["access_token"]
+    client, header = trade.client(), {"Authorization": f"Bearer {token}"}
+    assert client.get(f"{address}/artefact", headers=header).status_code == 200
+    if end == "disabled":
+        trade.run(owner, "participants.disable_person", user=buyer.user)
+    elif end == "role taken":
+        trade.run(owner, "participants.set_roles", user=buyer.user, roles=["finance"])
+    else:
+        trade.run(owner, "participants.reset_password", user=buyer.user)
+    refused(client.get(f"{address}/artefact", headers=header), 401, "invalid-token")
+    fresh = trade.client(owner).post(f"{address}/token").json["access_token"]
+    assert client.get(f"{address}/artefact", headers={"Authorization": f"Bearer {fresh}"}).status_code == 200
