@@ -106,7 +106,7 @@ class Storage(Protocol[C]):
         """Yield all that is stored about the entries start..stop that exist, in order."""
 
     def unplaced(self) -> Sequence[str]:
-        """Return the ids of statements that were recorded and are neither integrated nor pending."""
+        """Return what was recorded of statements that are neither integrated nor pending, in words."""
 
     def checkpoints(self) -> Iterator[StoredCheckpoint]:
         """Yield every stored checkpoint by growing size."""

@@ -17,7 +17,7 @@ from ledger.storage.sql import SqlStorage
 from ledger.tree import KEPT_LEVEL, Frontier, position, subtree
 
 AGREEMENT = "urn:uuid:0190a000-0000-7000-8000-0000000000aa"
-TABLES = ("entries", "hashes", "checkpoints", "statements", "openings")
+TABLES = ("entries", "hashes", "checkpoints", "statements", "agreements", "openings")
 
 
 @pytest.fixture
@@ -171,7 +171,8 @@ def test_swapped_entries_are_both_named(filled):
 def test_a_log_cut_short_is_found_by_its_checkpoints(filled):
     attacker = Attacker(filled)
     attacker.do('DELETE FROM ledger_entries WHERE "index" >= 8')
-    attacker.do('DELETE FROM ledger_statements WHERE "index" NOT IN (SELECT "index" FROM ledger_entries)')
+    for table in ("statements", "agreements"):
+        attacker.do(f'DELETE FROM ledger_{table} WHERE "index" NOT IN (SELECT "index" FROM ledger_entries)')  # noqa: S608
     attacker.rebuild_tree(8)
     details = [problem.detail for problem in fsck(filled.storage, filled.vkey).problems]
     assert len(details) == 2
@@ -183,7 +184,8 @@ def test_a_log_rolled_back_with_its_checkpoints_is_found_by_a_kept_one(filled):
     attacker = Attacker(filled)
     attacker.do("DELETE FROM ledger_checkpoints WHERE size > 8")
     attacker.do('DELETE FROM ledger_entries WHERE "index" >= 8')
-    attacker.do('DELETE FROM ledger_statements WHERE "index" NOT IN (SELECT "index" FROM ledger_entries)')
+    for table in ("statements", "agreements"):
+        attacker.do(f'DELETE FROM ledger_{table} WHERE "index" NOT IN (SELECT "index" FROM ledger_entries)')  # noqa: S608
     attacker.rebuild_tree(8)
     assert found(filled) == set()
     assert found(filled, kept=[kept]) == {(None, "checkpoint")}
@@ -223,8 +225,10 @@ def test_a_statement_that_was_filed_and_never_integrated_is_found(filled):
     add = 'INSERT INTO ledger_statements (statement_id, "index") VALUES (:s, :i)'
     for number, index in enumerate((None, 3, 99)):
         attacker.do(add, s=bytes([number]) * 16, i=index)
+    attacker.do("INSERT INTO ledger_agreements (agreement, counter) VALUES (:a, 7)", a=uuid.UUID(AGREEMENT).bytes)
     problems = fsck(filled.storage, filled.vkey).problems
-    assert [problem.check for problem in problems] == ["statement"] * 3
+    assert [problem.check for problem in problems] == ["statement"] * 4
+    assert any(f"statement 7 of {AGREEMENT}" in problem.detail for problem in problems)
     for number in range(3):
         assert any(f"{number:02x}" * 4 in problem.detail for problem in problems)
 
@@ -256,7 +260,7 @@ def test_a_changed_opening_is_named(filled):
 
 
 def test_a_statement_filed_under_another_agreement_is_named(filled):
-    Attacker(filled).do("UPDATE ledger_statements SET counter = 9 WHERE counter = 3")
+    Attacker(filled).do("UPDATE ledger_agreements SET counter = 9 WHERE counter = 3")
     assert found(filled) == {(7, "entry")}
 
 

@@ -371,8 +371,9 @@ def test_a_database_that_fails_shows_no_secret_and_no_foreign_error(sql_log, mak
 def record_many(make_draft):
     """Return a function that records many statements in one transaction and integrates them."""
 
-    def write(log, count):
-        drafts = [make_draft() for _ in range(count)]
+    def write(log, count, agreement=None):
+        numbers = range(1, count + 1)
+        drafts = [make_draft(agreement=agreement, counter=number if agreement else None) for number in numbers]
         with log.storage.transaction() as connection:
             log.storage.append_all(connection, [admit(draft, sign(draft, KEY)) for draft in drafts])
         assert log.integrate() == count + 1
@@ -403,7 +404,8 @@ def test_statements_of_one_call_stand_in_its_order_and_are_refused_together(sql_
         "DELETE FROM ledger_hashes",
         "UPDATE ledger_checkpoints SET note = 'x'",
         "DELETE FROM ledger_checkpoints",
-        "UPDATE ledger_statements SET counter = 5",
+        "UPDATE ledger_agreements SET counter = 5",
+        "DELETE FROM ledger_agreements",
         'UPDATE ledger_statements SET "index" = 5',
         'UPDATE ledger_statements SET "index" = NULL',
         "DELETE FROM ledger_statements",
@@ -413,16 +415,16 @@ def test_statements_of_one_call_stand_in_its_order_and_are_refused_together(sql_
     ],
 )
 def test_the_database_itself_refuses_to_alter_what_was_written(sql_log, change, record_many):
-    record_many(sql_log, 16)
+    record_many(sql_log, 16, agreement=AGREEMENT)
     with pytest.raises(sa.exc.DBAPIError, match="append-only"), sql_log.storage.engine.begin() as connection:
         connection.execute(sa.text(change))
     require_whole(sql_log)
 
 
 def test_sqlite_refuses_to_replace_a_row(sqlite_log, record_many):
-    record_many(sqlite_log, 16)
+    record_many(sqlite_log, 16, agreement=AGREEMENT)
     log, engine = sqlite_log, sqlite_log.storage.engine
-    for table in ("entries", "hashes", "checkpoints", "statements", "openings"):
+    for table in ("entries", "hashes", "checkpoints", "statements", "agreements", "openings"):
         change = f"INSERT OR REPLACE INTO ledger_{table} SELECT * FROM ledger_{table} LIMIT 1"  # noqa: S608  # Names of this test only.
         with pytest.raises(sa.exc.DBAPIError, match="append-only"), engine.begin() as connection:
             connection.execute(sa.text(change))
@@ -432,7 +434,7 @@ def test_sqlite_refuses_to_replace_a_row(sqlite_log, record_many):
 @pytest.mark.postgresql
 def test_postgresql_refuses_to_truncate(postgresql_log):
     log, engine = postgresql_log, postgresql_log.storage.engine
-    for table in ("entries", "hashes", "checkpoints", "statements", "openings"):
+    for table in ("entries", "hashes", "checkpoints", "statements", "agreements", "openings"):
         with pytest.raises(sa.exc.DBAPIError, match="append-only"), engine.begin() as connection:
             connection.execute(sa.text(f"TRUNCATE ledger_{table}"))
     require_whole(log)

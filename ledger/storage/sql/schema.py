@@ -19,24 +19,22 @@ def _hash_column(name: str) -> sa.Column[bytes]:
     return sa.Column(name, sa.LargeBinary, sa.CheckConstraint(f"length({name}) = {HASH_SIZE}"), nullable=False)
 
 
+# Where the entry of a statement stands, and that of an agreement's n-th statement. The index is set once: at
+# once on SQLite, when the statement is sequenced on PostgreSQL.
 statements = sa.Table(
     "ledger_statements",
     metadata,
     sa.Column("statement_id", sa.LargeBinary, primary_key=True),
-    sa.Column("agreement", sa.LargeBinary),
-    sa.Column("counter", _BigInteger),
-    # Where its entry stands; set once, at once on SQLite and when it is sequenced on PostgreSQL.
     sa.Column("index", _BigInteger),
     sqlite_with_rowid=False,
 )
-_of_agreement = sa.column("agreement").is_not(None)
-sa.Index(
-    "ledger_statements_counter",
-    statements.c.agreement,
-    statements.c.counter,
-    unique=True,
-    sqlite_where=_of_agreement,
-    postgresql_where=_of_agreement,
+agreements = sa.Table(
+    "ledger_agreements",
+    metadata,
+    sa.Column("agreement", sa.LargeBinary, primary_key=True),
+    sa.Column("counter", _BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("index", _BigInteger),
+    sqlite_with_rowid=False,
 )
 openings = sa.Table(
     "ledger_openings",
@@ -53,6 +51,8 @@ pending = sa.Table(
     metadata,
     sa.Column("arrival", _BigInteger, primary_key=True, autoincrement=True),
     sa.Column("statement_id", sa.LargeBinary, nullable=False, unique=True),
+    sa.Column("agreement", sa.LargeBinary),
+    sa.Column("counter", _BigInteger),
     sa.Column("payload", sa.LargeBinary, nullable=False),
     _hash_column("signature"),
 )
@@ -120,16 +120,13 @@ def _refuse(table: sa.Table, event: str, condition: str = "") -> None:
 
 for _table in _IMMUTABLE:
     _refuse(_table, "UPDATE")
-for _table in (*_IMMUTABLE, statements, openings):
+for _table in (*_IMMUTABLE, statements, agreements, openings):
     _refuse(_table, "DELETE")
     _refuse(_table, "TRUNCATE")
 # A statement gets its index, once, and nothing else.
-_refuse(
-    statements,
-    "UPDATE",
-    'OLD."index" IS NOT NULL OR NEW."index" IS NULL OR NEW.statement_id <> OLD.statement_id'
-    " OR NEW.agreement IS DISTINCT FROM OLD.agreement OR NEW.counter IS DISTINCT FROM OLD.counter",
-)
+_indexed = 'OLD."index" IS NOT NULL OR NEW."index" IS NULL OR '
+_refuse(statements, "UPDATE", _indexed + "NEW.statement_id <> OLD.statement_id")
+_refuse(agreements, "UPDATE", _indexed + "NEW.agreement <> OLD.agreement OR NEW.counter <> OLD.counter")
 # An opening can be erased, once, and nothing else.
 _refuse(
     openings,
@@ -139,7 +136,8 @@ _refuse(
 )
 # SQLite deletes without asking the triggers when an INSERT says OR REPLACE, so the taken keys refuse it.
 for _table, _same in (
-    (statements, "statement_id = NEW.statement_id OR (agreement = NEW.agreement AND counter = NEW.counter)"),
+    (statements, "statement_id = NEW.statement_id"),
+    (agreements, "agreement = NEW.agreement AND counter = NEW.counter"),
     (entries, '"index" = NEW."index"'),
     (hashes, "position = NEW.position"),
     (checkpoints, "size = NEW.size OR previous = NEW.previous"),

@@ -5,10 +5,8 @@ here depends on how transactions begin, as every own write transaction starts by
 """
 
 import functools
-import re
 import time
-import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -21,14 +19,13 @@ from sqlalchemy.engine import Connection, Engine
 from ledger.entry import Admitted, Erased, Opening, entry_bytes
 from ledger.errors import AdmissionError, LedgerError, LedgerUnavailableError, VerificationError
 from ledger.hashing import leaf_hash
-from ledger.statement import URN
 from ledger.storage import Record, StoredCheckpoint, View
 from ledger.storage.sql import statements as sql
+from ledger.storage.sql.rows import Row, columns, kept_hashes, key_of, openings_of, stated_in, urn_of
 from ledger.storage.sql.schema import head, metadata, openings
 from ledger.tree import KEPT_LEVEL, Frontier, complete_root, hash_count, subtree
 
 _SECURE = "ledger_erases_securely"
-_STATED_ID = re.compile(rb'"id":"(urn:uuid:[0-9a-f-]{36})"')
 
 
 @dataclass(frozen=True)
@@ -89,7 +86,7 @@ class SqlStorage:
                 before = self._locked_head(connection)
                 after, ids = self._sequence_pending(connection, before)
             if len(ids) < sql.BATCH:
-                wanted = _key(statement_id)
+                wanted = key_of(statement_id)
                 if wanted not in ids:
                     break
                 return View(after, None, True, before.frontier.size + ids.index(wanted))
@@ -97,7 +94,7 @@ class SqlStorage:
 
     def view(self, statement_id: str | None = None) -> View:
         with self._reading() as connection:
-            row = self._run(connection, sql.VIEW, {"wanted": _key(statement_id)}).fetchone()
+            row = self._run(connection, sql.VIEW, {"wanted": key_of(statement_id)}).fetchone()
         if row is None:
             return View(Frontier(), None)
         size, frontier, signed, root, note, known, index = row
@@ -135,35 +132,38 @@ class SqlStorage:
 
     def records(self, start: int, stop: int) -> Iterator[Record]:
         for rows in self._batches(start, stop):
-            stated = {index: _stated_id(body) for index, _, body in rows}
+            stated = {index: stated_in(body) for index, _, body in rows}
             with self._reading() as connection:
-                filed = self._wanted(connection, sql.FILED, list(stated.values()))
-                opened = self._wanted(connection, sql.OPENINGS, list(stated.values()))
+                keys = [key for key, _, _ in stated.values()]
+                places = dict(self._wanted(connection, sql.PLACES, keys))
+                counted = self._counted(connection, [(a, c) for _, a, c in stated.values() if a is not None])
+                opened = self._wanted(connection, sql.OPENINGS, keys)
                 span = {"start": hash_count(rows[0][0]), "stop": hash_count(rows[-1][0] + 1)}
                 nodes = dict(self._run(connection, sql.HASH_RANGE, span).fetchall())
-            identities = {index: (key, agreement, counter) for key, agreement, counter, index in filed}
-            fields = _openings(opened)
+            fields = openings_of(opened)
             for index, leaf, body in rows:
-                key, agreement, counter = identities.get(index, (None, None, None))
+                key, agreement, counter = stated[index]
+                is_counted = counted.get((agreement, counter)) == index
                 first, after = hash_count(index) + KEPT_LEVEL, hash_count(index + 1)
                 yield Record(
                     index=index,
-                    statement_id=_urn(key) or "",
-                    agreement=_urn(agreement),
-                    counter=counter,
+                    statement_id=urn_of(key) if places.get(key) == index else "",
+                    agreement=urn_of(agreement) if agreement is not None and is_counted else None,
+                    counter=counter if is_counted else None,
                     body=body,
-                    openings=fields.get(stated[index], {}),
+                    openings=fields.get(key, {}),
                     hashes=(leaf, *(nodes.get(place) for place in range(first, after))),
                 )
 
     def unplaced(self) -> Sequence[str]:
         with self._reading() as connection:
-            found = [key for (key,) in self._run(connection, sql.UNPLACED).fetchall()]
+            found = [urn_of(key) for (key,) in self._run(connection, sql.UNPLACED).fetchall()]
+            uncounted = self._run(connection, sql.UNCOUNTED).fetchall()
             is_crowded = self._run(connection, sql.IS_CROWDED).fetchone()
             crowded = self._run(connection, sql.CROWDED).fetchall() if is_crowded and is_crowded[0] else []
         for key, index in crowded:
-            found += [key for body in self.bodies(index, index + 1) if _stated_id(body) != key]
-        return [str(_urn(key)) for key in found]
+            found += [urn_of(key) for body in self.bodies(index, index + 1) if stated_in(body)[0] != key]
+        return found + [f"statement {counter} of {urn_of(agreement)}" for agreement, counter in uncounted]
 
     def checkpoints(self) -> Iterator[StoredCheckpoint]:
         with self._reading() as connection:
@@ -173,18 +173,20 @@ class SqlStorage:
 
     def bodies_of_agreement(self, agreement: str) -> Sequence[bytes]:
         with self._reading() as connection:
-            rows = self._run(connection, sql.OF_AGREEMENT, {"agreement": _key(agreement)}).fetchall()
-        return [body for (body,) in rows]
+            rows = self._run(connection, sql.OF_AGREEMENT, {"agreement": key_of(agreement)}).fetchall()
+        return [body for (body,) in rows if stated_in(body)[1] == key_of(agreement)]
 
     def openings(self, statement_id: str) -> Mapping[str, Opening | Erased]:
-        key = _key(statement_id)
+        key = key_of(statement_id)
         with self._reading() as connection:
             rows = self._wanted(connection, sql.OPENINGS, [key])
-        return _openings(rows).get(key, {})
+        return openings_of(rows).get(key, {})
 
     def erase(self, connection: Connection, statement_id: str, field: str, by: str | None) -> bool:
         one = (
-            (openings.c.statement_id == _key(statement_id)) & (openings.c.field == field) & openings.c.salt.is_not(None)
+            (openings.c.statement_id == key_of(statement_id))
+            & (openings.c.field == field)
+            & openings.c.salt.is_not(None)
         )
         with self._translated():
             self._erase_securely(connection)
@@ -200,26 +202,28 @@ class SqlStorage:
     def _record(self, connection: Connection, batch: Sequence[Admitted], before: "_Head | None") -> None:
         """Write statements with their openings: as the next entries after `before`, else as pending ones."""
         self._erase_securely(connection)
-        keys = [_key(admitted.statement_id) for admitted in batch]
-        agreements = [None if one.agreement is None else _key(one.agreement) for one in batch]
-        counters = [one.counter for one in batch]
+        rows = [
+            (
+                key_of(one.statement_id),
+                None if one.agreement is None else key_of(one.agreement),
+                one.counter,
+                one.payload,
+                one.signature,
+            )
+            for one in batch
+        ]
         opened = [
-            (key, name, opening.salt, opening.canonical())
-            for key, one in zip(keys, batch, strict=True)
+            (row[0], name, opening.salt, opening.canonical())
+            for row, one in zip(rows, batch, strict=True)
             for name, opening in one.openings.items()
         ]
         if before is not None:
-            driver = _driver(connection)
-            indexes = range(before.frontier.size, before.frontier.size + len(batch))
-            driver.executemany(sql.ADD_STATEMENT, zip(keys, agreements, counters, indexes, strict=True))
-            driver.executemany(sql.ADD_OPENING, opened)
-            self._sequence(connection, before, keys, [(one.payload, one.signature) for one in batch])
+            _driver(connection).executemany(sql.ADD_OPENING, opened)
+            self._sequence(connection, before, rows)
             return
         owners, fields, salts, values = zip(*opened, strict=True)
-        lists: dict[str, Any] = {"ids": keys, "agreements": agreements, "counters": counters}
-        lists |= {"opened": list(owners), "fields": list(fields), "salts": list(salts), "values": list(values)}
-        lists |= {"payloads": [one.payload for one in batch], "signatures": [one.signature for one in batch]}
-        self._run(connection, sql.RECORD, lists)
+        lists = {"opened": list(owners), "fields": list(fields), "salts": list(salts), "values": list(values)}
+        self._run(connection, sql.RECORD, lists | columns(rows))
 
     def _locked_head(self, connection: Connection) -> _Head:
         """Take the log's write lock until the transaction ends, then read the head."""
@@ -234,35 +238,31 @@ class SqlStorage:
         rows = self._run(connection, sql.OLDEST_PENDING).fetchall()
         if not rows:
             return before.frontier, []
-        arrivals, keys, payloads, signatures = zip(*rows, strict=True)
-        batch = list(zip(payloads, signatures, strict=True))
-        return self._sequence(connection, before, list(keys), batch, list(arrivals)), list(keys)
+        arrivals, batch = [row[0] for row in rows], [tuple(row[1:]) for row in rows]
+        return self._sequence(connection, before, batch, arrivals), [row[0] for row in batch]
 
     def _sequence(
-        self,
-        connection: Connection,
-        before: _Head,
-        keys: Sequence[bytes],
-        batch: Sequence[tuple[bytes, bytes]],
-        arrivals: Sequence[int] = (),
+        self, connection: Connection, before: _Head, batch: Sequence[Row], arrivals: Sequence[int] = ()
     ) -> Frontier:
-        """Write payloads with their signatures as the next entries; return the new frontier. Requires the lock."""
+        """Write statements as the next entries; return the new frontier. Requires the lock."""
         first, last_leaf = before.frontier.size, before.last_leaf
         leaves, bodies = [], []
-        for index, (payload, signature) in enumerate(batch, first):
+        for index, (_, _, _, payload, signature) in enumerate(batch, first):
             bodies.append(entry_bytes(index, last_leaf, payload, signature))
             last_leaf = leaf_hash(bodies[-1])
             leaves.append(last_leaf)
         after, created = before.frontier.extend(leaves)
-        kept = _kept(first, after.size, created)
+        kept, indexes = kept_hashes(first, after.size, created), range(first, after.size)
         edge = {"old_size": first, "new_size": after.size, "frontier": after.to_bytes(), "last_leaf": last_leaf}
         if self._is_sqlite:
-            driver = _driver(connection)
-            driver.executemany(sql.ADD_ENTRY, zip(range(first, after.size), leaves, bodies, strict=True))
+            driver, numbered = _driver(connection), list(zip(batch, indexes, strict=True))
+            driver.executemany(sql.ADD_STATEMENT, [(row[0], index) for row, index in numbered])
+            driver.executemany(sql.ADD_AGREEMENT, [(row[1], row[2], index) for row, index in numbered if row[1]])
+            driver.executemany(sql.ADD_ENTRY, zip(indexes, leaves, bodies, strict=True))
             driver.executemany(sql.ADD_HASH, kept)
             moved = driver.execute(sql.MOVE_HEAD, edge).rowcount == 1
         else:
-            lists = {"indexes": list(range(first, after.size)), "leaves": leaves, "bodies": bodies, "ids": list(keys)}
+            lists = columns(batch) | {"indexes": list(indexes), "leaves": leaves, "bodies": bodies}
             lists |= {"positions": [place for place, _ in kept], "hashes": [item for _, item in kept]}
             row = self._run(connection, sql.SEQUENCE, lists | edge | {"arrivals": list(arrivals)}).fetchone()
             moved = tuple(row) == (len(batch), 1)
@@ -294,6 +294,21 @@ class SqlStorage:
             places = ",".join("?" * len(wanted))
             return list(_driver(connection).execute(template.format(wanted=f"IN ({places})"), wanted))
         return connection.execute(_text(template.format(wanted="= ANY (:wanted)")), {"wanted": list(wanted)}).all()
+
+    def _counted(
+        self, connection: Connection, pairs: Sequence[tuple[bytes | None, int | None]]
+    ) -> dict[tuple[bytes | None, int | None], int]:
+        """Return where the statements of some agreements and counters stand."""
+        if not pairs:
+            return {}
+        agreements, counters = zip(*pairs, strict=True)
+        values: Any = {"agreements": list(agreements), "counters": list(counters)}
+        form = sql.PAIRS
+        if self._is_sqlite:
+            form = sql.PAIRS_OF_SQLITE.format(rows=",".join(["(?,?)"] * len(pairs)))
+            values = [value for pair in pairs for value in pair]
+        rows = self._run(connection, sql.COUNTED.format(pairs=form), values).fetchall()
+        return {(agreement, counter): index for agreement, counter, index in rows}
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
@@ -342,38 +357,3 @@ def _driver(connection: Connection) -> Any:
 
 
 _text = functools.cache(sa.text)
-
-
-def _key(urn: str | None) -> bytes:
-    """Return an id as it is stored; empty, which no row has, where it is none."""
-    return uuid.UUID(urn).bytes if urn is not None and URN.fullmatch(urn) else b""
-
-
-def _urn(key: bytes | None) -> str | None:
-    return uuid.UUID(bytes=key).urn if key is not None and len(key) == 16 else None
-
-
-def _stated_id(body: bytes) -> bytes:
-    """Return the id of the statement that an entry's bytes state, as it is stored."""
-    found = _STATED_ID.search(body)
-    return _key(found[1].decode()) if found else b""
-
-
-def _kept(first: int, size: int, created: Sequence[bytes]) -> list[tuple[int, bytes]]:
-    """Return position and hash of the subtrees that are kept, of those which growing from `first` has created."""
-    kept, start = [], hash_count(first)
-    step = 1 << KEPT_LEVEL
-    # Only the last leaf of a subtree of this height, or higher, completes any.
-    for size_then in range((first // step + 1) * step, size + 1, step):
-        places = range(hash_count(size_then - 1) + KEPT_LEVEL, hash_count(size_then))
-        kept += [(place, created[place - start]) for place in places]
-    return kept
-
-
-def _openings(rows: Iterable[Sequence[Any]]) -> dict[bytes, dict[str, Opening | Erased]]:
-    """Return the openings of rows by statement and field."""
-    found: dict[bytes, dict[str, Opening | Erased]] = {}
-    for key, field, salt, value, erased_by in rows:
-        gone = salt is None or value is None
-        found.setdefault(key, {})[field] = Erased(erased_by) if gone else Opening.from_canonical(salt, value)
-    return found
