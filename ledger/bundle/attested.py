@@ -1,9 +1,9 @@
-"""Attested checkpoints in a bundle: what witnesses and time-stamping authorities said of the log, and when.
+"""Attested checkpoints in a bundle: what witnesses, time-stamping authorities and a chain said of the log, and when.
 
 A bundle has one checkpoint under which all its entries are proven. Others, no larger, come with it because
 somebody outside vouched for them: `attested/SIZE.checkpoint` carries cosignatures, `attested/SIZE.tsr` a time
-stamp over its body, `attested/SIZE.proof` the proof that the bundle's checkpoint extends it. So an entry below
-SIZE existed when that tree was vouched for.
+stamp over its body, `attested/SIZE.anchor` the proof that it stands on an Ethereum chain, `attested/SIZE.proof`
+the proof that the bundle's checkpoint extends it. So an entry below SIZE existed when that tree was vouched for.
 """
 
 import base64
@@ -13,13 +13,15 @@ from datetime import UTC, datetime
 
 from ledger import note, verify
 from ledger.anchors import rfc3161
+from ledger.anchors.ethereum.chain import Link
+from ledger.anchors.ethereum.proof import AnchorProof, verify_anchor
 from ledger.bundle import layout
 from ledger.bundle.archive import Archive
 from ledger.bundle.report import Attestation, Check, moment_text
 from ledger.checkpoint import Checkpoint, parse_extension
 from ledger.checkpoint import verify as verify_checkpoint
 from ledger.cosignature import Cosignature
-from ledger.errors import BundleError, LedgerError
+from ledger.errors import BundleError, LedgerError, ProofError
 from ledger.policy import Policy
 
 _END_OF_TIME = 253_402_300_800  # The year 10,000, beyond which a date cannot be written.
@@ -27,12 +29,14 @@ _END_OF_TIME = 253_402_300_800  # The year 10,000, beyond which a date cannot be
 
 @dataclass(frozen=True)
 class Attested:
-    """A checkpoint that somebody outside the log vouched for: its note with cosignatures, and a time-stamp reply."""
+    """A checkpoint that somebody outside the log vouched for: its note with cosignatures, a time-stamp reply, and the
+    proof of an anchor."""
 
     size: int
     root: bytes
     note: str
     timestamp: bytes | None = None
+    anchor: bytes | None = None
 
 
 Attestations = Callable[[Sequence[int], int], Sequence[Attested]]
@@ -41,10 +45,12 @@ Attestations = Callable[[Sequence[int], int], Sequence[Attested]]
 
 @dataclass(frozen=True)
 class Trust:
-    """What an auditor brings: a policy, and certificates of time-stamping authorities, PEM or DER."""
+    """What an auditor brings: a policy, certificates of time-stamping authorities, PEM or DER, and the hashes of
+    blocks that were compared with the chain."""
 
     policy: Policy | None = None
     authorities: Sequence[bytes] = ()
+    blocks: Sequence[bytes] = ()
 
 
 def files(item: Attested, path: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
@@ -54,6 +60,8 @@ def files(item: Attested, path: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
     yield layout.attested_name(item.size, "proof"), lines.encode()
     if item.timestamp is not None:
         yield layout.attested_name(item.size, "tsr"), item.timestamp
+    if item.anchor is not None:
+        yield layout.attested_name(item.size, "anchor"), item.anchor
 
 
 @dataclass
@@ -75,8 +83,9 @@ class Attesting:
             self._check(size)
 
     def existed_by(self, index: int) -> datetime | None:
-        """Return the moment by which an entry existed at the latest, as verified time stamps say."""
-        times = [item.stamped for item in self.found if item.stamped is not None and item.size > index]
+        """Return the moment by which an entry existed at the latest, as verified time stamps and trusted blocks say."""
+        covering = [item for item in self.found if item.size > index]
+        times = [time for item in covering for time in (item.stamped, item.anchored) if time is not None]
         return min(times, default=None)
 
     def _check_quorum(self) -> None:
@@ -111,7 +120,8 @@ class Attesting:
             return
         times = {name: item.time for name, item in cosigned.items()}
         self._add("attested", subject, [], f"the bundle's checkpoint extends it; {_cosigned(cosigned)}")
-        self.found.append(Attestation(size, times, self._check_stamp(size, note.split(text)[0])))
+        stamped, anchored = self._check_stamp(size, note.split(text)[0]), self._check_anchor(found)
+        self.found.append(Attestation(size, times, stamped, anchored))
 
     def _check_stamp(self, size: int, body: str) -> datetime | None:
         name = layout.attested_name(size, "tsr")
@@ -127,6 +137,23 @@ class Attesting:
             return None
         self._add("time", f"size {size}", [], f"existed by {moment_text(stamp.latest)}, says {stamp.authority}")
         return stamp.latest
+
+    def _check_anchor(self, found: Checkpoint) -> datetime | None:
+        """Check the anchor of a checkpoint; return its block's time where the auditor has named that block."""
+        name, subject = layout.attested_name(found.size, "anchor"), f"size {found.size}"
+        if name not in self.archive:
+            return None
+        try:
+            evidence = verify_anchor(AnchorProof.from_bytes(self.archive.read(name)), self.vkey)
+            if evidence.proof.link != Link(found.size, found.root):
+                raise ProofError("what is anchored is another tree head")
+            if self.trust.blocks and evidence.block.hash not in self.trust.blocks:
+                raise ProofError(f"the block 0x{evidence.block.hash.hex()} is none of those that you named")
+        except LedgerError as error:
+            self._add("anchor", subject, [str(error)])
+            return None
+        self._add("anchor", subject, [], evidence.fact if self.trust.blocks else evidence.words)
+        return evidence.block.time if self.trust.blocks else None
 
     def _add(self, name: str, subject: str, problems: Sequence[str], detail: str = "") -> None:
         self.checks.append(Check(name, subject, not problems, "; ".join(problems) or detail))

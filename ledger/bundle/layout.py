@@ -22,7 +22,7 @@ _SIZE = r"([1-9][0-9]{0,18})"
 NAME = re.compile(
     rf"README\.txt|manifest\.json|trust\.policy|checkpoint"
     rf"|entries/{_INDEX}\.json|proofs/{_INDEX}\.tlog-proof|openings/{_INDEX}\.json"
-    rf"|attested/{_SIZE}\.(?:checkpoint|proof|tsr)"
+    rf"|attested/{_SIZE}\.(?:checkpoint|proof|tsr|anchor)"
     r"|documents/[^/\\\x00-\x1f]{1,200}"
 )
 _DOCUMENT = re.compile(r"documents/(?!\.\.?$)[^/\\\x00-\x1f]{1,200}")
@@ -44,7 +44,7 @@ def openings_name(index: int) -> str:
 
 
 def attested_name(size: int, kind: str) -> str:
-    """Return a file of an attested checkpoint: its `checkpoint`, `proof` or `tsr`."""
+    """Return a file of an attested checkpoint: its `checkpoint`, `proof`, `tsr` or `anchor`."""
     return f"attested/{size}.{kind}"
 
 

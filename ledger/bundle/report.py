@@ -28,17 +28,18 @@ class EntrySummary:
     counter: int | None = None
     signer: str | None = None
     existed_by: str | None = None
-    """By when it existed at the latest, as a time-stamping authority says that the auditor trusts."""
+    """By when it existed at the latest, as a time-stamping authority or a block says that the auditor trusts."""
 
 
 @dataclass(frozen=True)
 class Attestation:
     """A checkpoint that outsiders vouched for: when which trusted witness cosigned it (seconds since the epoch), and
-    by when a trusted authority says that it existed."""
+    by when a trusted authority, and a block that the auditor named, say that it existed."""
 
     size: int
     cosigned: Mapping[str, int]
     stamped: datetime | None = None
+    anchored: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ class BundleReport:
             entry["counter"] = None if entry["counter"] is None else str(entry["counter"])
         for item in document["attestations"]:
             item["size"] = str(item["size"])
-            item["stamped"] = None if item["stamped"] is None else moment_text(item["stamped"])
+            for name in ("stamped", "anchored"):
+                item[name] = None if item[name] is None else moment_text(item[name])
         return document
 
 

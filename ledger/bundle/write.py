@@ -188,7 +188,9 @@ documents/               documents, each named by its SHA-256 in one of the entr
 checkpoint               the log's signed size and root (c2sp.org/tlog-checkpoint), with the cosignatures of
                          witnesses (c2sp.org/tlog-cosignature) where there were any
 attested/                earlier checkpoints for which witnesses or a time-stamping authority vouched
-                         (.tsr: RFC 3161), each with the proof that the checkpoint above extends it
+                         (.tsr: RFC 3161), or which stand on an Ethereum chain (.anchor: compare the hash
+                         of its block with that chain), each with the proof that the checkpoint above
+                         extends it
 trust.policy             the log's key and its witnesses (c2sp.org/tlog-policy), as the log names them
 manifest.json            what is in this archive
 

@@ -1,15 +1,17 @@
-"""`verify` of what is one text: a receipt, a signed checkpoint, or a proof of misbehaviour."""
+"""`verify` of what is one text: a receipt, a signed checkpoint, an anchor, or a proof of misbehaviour."""
 
 import argparse
 import json
 from typing import Any
 
 from ledger import checkpoint, misbehaviour, receipt
+from ledger.anchors.ethereum import proof as anchor
 from ledger.cli.output import FAILED, VERIFIED, tell
 from ledger.entry import Entry
 from ledger.errors import LedgerError, ProofError, SignatureError, VerificationError
-from ledger.hashing import leaf_hash
+from ledger.hashing import HASH_SIZE, leaf_hash
 from ledger.misbehaviour import Misbehaviour, verify_misbehaviour
+from ledger.note import ED25519
 from ledger.policy import Policy, Verdict
 
 _MAX_TEXT = 4 << 20
@@ -21,6 +23,8 @@ def verify_paper(options: argparse.Namespace, policy: Policy | None) -> int:
         text = file.read(_MAX_TEXT).decode("utf-8", "replace")
     if text.startswith(misbehaviour.HEADER):
         return _misbehaviour(options, text, policy)
+    if anchor.is_proof(text.encode()):
+        return _anchor(options, text.encode(), policy)
     if policy is None:
         raise LedgerError(
             "name whom you trust, with --policy or --key; or is this not a bundle, a receipt or a checkpoint?"
@@ -41,6 +45,49 @@ def _misbehaviour(options: argparse.Namespace, text: str, policy: Policy | None)
     if not finding.pinned:
         words += "\nThe log's key came from the proof itself; give the one that you know with --key."
     return tell(options, report, words, VERIFIED)
+
+
+def _anchor(options: argparse.Namespace, data: bytes, policy: Policy | None) -> int:
+    keys = [] if policy is None else [item.verifier.to_vkey() for item in policy.logs if item.verifier.kind == ED25519]
+    blocks = parse_blocks(options.block)
+    try:
+        evidence = anchor.verify_anchor(anchor.AnchorProof.from_bytes(data), *keys)
+        if blocks and evidence.block.hash not in blocks:
+            raise ProofError(f"the block 0x{evidence.block.hash.hex()} is none of those that you named")
+    except (ProofError, SignatureError) as error:
+        return tell(options, {"ok": False, "problem": str(error)}, f"NOT VERIFIED: {error}.", FAILED)
+    proof = evidence.proof
+    report: dict[str, Any] = {
+        "ok": True,
+        "pinned": bool(keys),
+        "block_trusted": bool(blocks),
+        "size": str(proof.link.size),
+        "root": proof.link.root.hex(),
+        "block_number": str(evidence.block.number),
+        "block_hash": evidence.block.hash.hex(),
+        "block_time": evidence.block.time.isoformat().replace("+00:00", "Z"),
+        "chain_id": str(proof.chain_id),
+        "contract": proof.contract.hex(),
+        "sender": proof.sender.hex(),
+    }
+    words = f"VERIFIED: {evidence.fact if blocks else evidence.words}."
+    if not keys:
+        words += "\nThat the root is your log's was not checked; give the log's key with --key."
+    return tell(options, report, words, VERIFIED)
+
+
+def parse_blocks(given: list[str]) -> list[bytes]:
+    """Return the hashes of blocks as given on the command line. Raises LedgerError when one is none."""
+    hashes = []
+    for text in given:
+        try:
+            found = bytes.fromhex(text.removeprefix("0x"))
+        except ValueError:
+            found = b""
+        if len(found) != HASH_SIZE:
+            raise LedgerError(f"{text[:80]!r} is not the hash of a block: 64 hexadecimal digits")
+        hashes.append(found)
+    return hashes
 
 
 def _receipt(options: argparse.Namespace, text: str, policy: Policy) -> int:

@@ -1,4 +1,4 @@
-"""`verify`: judge evidence: a bundle, a receipt, a signed checkpoint, or a proof of misbehaviour."""
+"""`verify`: judge evidence: a bundle, a receipt, a signed checkpoint, an anchor, or a proof of misbehaviour."""
 
 import argparse
 import zipfile
@@ -7,16 +7,20 @@ from typing import Any
 
 from ledger.bundle import BundleReport, Check, Trust, verify_bundle
 from ledger.cli.output import FAILED, VERIFIED, print_json, progress
-from ledger.cli.papers import verify_paper
+from ledger.cli.papers import parse_blocks, verify_paper
 from ledger.cli.sources import load_policy
 
 
 def add(commands: Any) -> argparse.ArgumentParser:
     """Add the command; return its parser."""
     parser: argparse.ArgumentParser = commands.add_parser(
-        "verify", help="verify an evidence bundle, a receipt, a checkpoint or a proof of misbehaviour"
+        "verify", help="verify an evidence bundle, a receipt, a checkpoint, an anchor or a proof of misbehaviour"
     )
     parser.add_argument("file", type=Path, help="a bundle's zip, a receipt or tlog-proof, a checkpoint, or a proof")
+    parser.add_argument(
+        "--block", action="append", default=[], metavar="HASH",
+        help="the hash of a block that you have compared with the chain: anchors must stand in it (repeatable)",
+    )  # fmt: skip
     parser.add_argument(
         "--policy", type=Path, help="whom you trust: logs, witnesses and how many (c2sp.org/tlog-policy)"
     )
@@ -33,7 +37,7 @@ def _run(options: argparse.Namespace) -> int:
     policy = load_policy(options.policy, options.key)
     if not zipfile.is_zipfile(options.file):
         return verify_paper(options, policy)
-    trust = Trust(policy, [path.read_bytes() for path in options.tsa_ca])
+    trust = Trust(policy, [path.read_bytes() for path in options.tsa_ca], parse_blocks(options.block))
     report = verify_bundle(options.file, trust=trust, progress=progress("entries"))
     if options.json:
         print_json({"bundle": str(options.file)} | report.to_json())
@@ -51,7 +55,7 @@ def _print(path: Path, report: BundleReport) -> None:
     for name, checks in groups.items():
         failed = [check for check in checks if not check.ok]
         print(f"  {'FAILED' if failed else 'ok':6} {name:11} {_summary(checks, failed)}")
-        told = len(checks) > 1 and name in ("erasure", "time", "attested")
+        told = len(checks) > 1 and name in ("erasure", "time", "attested", "anchor")
         for check in failed or (checks if told else []):
             print(f"         {check.subject}: {check.detail}")
     if not report.ok:

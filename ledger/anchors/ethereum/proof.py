@@ -6,6 +6,7 @@ checked on any computer. What remains is one comparison: whether that block stan
 trusts. Any node, block explorer or witness of that chain answers it by the block's number and hash.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ledger import checkpoint
@@ -108,29 +109,49 @@ class Evidence:
     @property
     def words(self) -> str:
         """Return in one sentence what is proven, and what is left to compare."""
+        return f"{self.fact}, if that block stands in the chain you trust: compare its hash with a node or an explorer"
+
+    @property
+    def fact(self) -> str:
+        """Return what holds once the block is known to stand in the chain."""
         return (
-            f"the log's first {self.proof.link.size} entries were fixed before {self.block.time:%Y-%m-%d %H:%M:%S} UTC,"
-            f" the time of block {self.block.number} with hash 0x{self.block.hash.hex()}, if that block stands in the"
-            f" chain you trust (chain id {self.proof.chain_id}): compare its hash with a node or an explorer of that chain"
+            f"the log's first {self.proof.link.size} entries were fixed by {self.block.time:%Y-%m-%dT%H:%M:%SZ}, the time"
+            f" of block {self.block.number} with hash 0x{self.block.hash.hex()} (chain {self.proof.chain_id}, account"
+            f" {checksum_address(self.proof.sender)}, contract {checksum_address(self.proof.contract)})"
         )
 
 
-def verify_anchor(proof: AnchorProof, vkey: str | None = None) -> Evidence:
+def is_proof(data: bytes) -> bool:
+    """Say whether bytes mean to be an anchor's proof, sound or not."""
+    return data.lstrip().startswith(b"{") and FORMAT.encode() in data[:MAX_BYTES]
+
+
+def verify_anchor(proof: AnchorProof, *vkeys: str) -> Evidence:
     """Return what the proof shows; nothing but the proof is looked at.
 
-    With the log's `vkey` the checkpoint in it must be signed by that key over the anchored tree head. Raises ProofError
-    or SignatureError, naming the step that does not hold.
+    With the log's key, or several that it may be, the checkpoint in it must be signed by one of them over the anchored
+    tree head. Raises ProofError or SignatureError, naming the step that does not hold.
     """
     block = header.parse(proof.header)
     storage_root = _account(proof, block.state_root)
     expected = head_after(proof.previous, proof.links)
     if _head(proof, storage_root) != expected:
         raise ProofError("the contract holds another head than the anchored tree heads lead to")
-    if vkey is not None:
-        signed = checkpoint.verify(proof.note, vkey)
+    if vkeys:
+        signed = _signed(proof.note, vkeys)
         if Link(signed.size, signed.root) != proof.link:
             raise SignatureError("the signed checkpoint in the proof is not the tree head that was anchored")
     return Evidence(proof, block)
+
+
+def _signed(note: str, vkeys: Sequence[str]) -> checkpoint.Checkpoint:
+    problem = SignatureError("no key is given")
+    for vkey in vkeys:
+        try:
+            return checkpoint.verify(note, vkey)
+        except SignatureError as error:
+            problem = error
+    raise problem
 
 
 def _account(proof: AnchorProof, state_root: bytes) -> bytes:
