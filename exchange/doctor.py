@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from exchange import faults
 from exchange.audit.anchoring import service as anchoring
+from exchange.audit.attestations import service as attestations
 from exchange.audit.service import count_statements
 from exchange.config import Settings
 from exchange.database import Database, sqlite_module
@@ -59,6 +60,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _finding("schema", lambda: _schema(settings))
     yield _finding("ledger", lambda: _ledger(settings))
     yield _finding("book", lambda: _book(settings))
+    if settings.witness_policy != Path() or settings.timestamp_authority:
+        yield _finding("outsiders", lambda: _outsiders(settings))
     if settings.ethereum_rpc:
         yield _finding("anchoring", lambda: anchoring.examine(settings))
     # Last, since looking at the database makes the files beside it.
@@ -157,6 +160,14 @@ def _ledger(settings: Settings) -> str:
             "Rows of statement_index are missing: restore the newest backup.",
         )
     return f"{size} entries, all in the index; last checkpoint fits the tree"
+
+
+def _outsiders(settings: Settings) -> str:
+    with _database(settings) as database:
+        check_schema(database)
+        log = open_log(settings, KeyStore.open(settings.key_store), database)
+        with database.reading() as session:
+            return attestations.examine(session, settings, log.vkey)
 
 
 def _book(settings: Settings) -> str:

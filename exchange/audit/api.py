@@ -10,6 +10,7 @@ from flask_smorest import Blueprint
 
 from exchange.access import Permission
 from exchange.audit import bundles, schemas, service, web
+from exchange.audit.attestations import evidence
 from exchange.audit.verification import verify_receipt
 from exchange.web import current_actor, reading, requires, services
 from ledger.entry import Entry, Opening
@@ -44,7 +45,7 @@ def entry(index: int) -> dict[str, Any]:
     """Give one entry with its receipt and, to its parties, its openings."""
     log = services().log
     found = service.entry_at(log, index)
-    receipt = log.receipt(found.statement_id, timeout=services().settings.receipt_timeout_seconds)
+    receipt = evidence.receipt(reading(), services(), found)
     actor = current_actor()
     seen = not actor.is_exchange and service.may_open(reading(), actor, found.statement_id)
     openings = log.openings(found.statement_id) if seen else {}
@@ -114,5 +115,6 @@ def _describe(found: Entry) -> dict[str, Any]:
     }  # fmt: skip
 
 
-# The API of anchoring stands beside this one, on the same blueprint.
+# The API of anchoring and of witnesses stands beside this one, on the same blueprint.
 from exchange.audit.anchoring import api as _anchoring_api  # noqa: E402, F401
+from exchange.audit.attestations import api as _attestations_api  # noqa: E402, F401

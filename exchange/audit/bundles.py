@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from exchange.access import Permission
+from exchange.audit.attestations import evidence as attestations
 from exchange.audit.models import StatementIndex
 from exchange.audit.service import internal, record, subjects_of
 from exchange.steps import Services, Step, operation
@@ -83,14 +84,18 @@ def _select(session: Session, *conditions: ColumnElement[bool]) -> list[str]:
 
 
 def write(
+    session: Session,
     services: Services,
     statements: Sequence[str],
     subject: Mapping[str, Any],
     target: Path,
     attachments: Mapping[str, bytes],
 ) -> Path:
-    """Write the bundle zip to `target` and return it."""
-    write_bundle(target, services.log, list(statements), dict(subject), dict(attachments))
+    """Write the bundle zip to `target`, with what outsiders said of the log, and return it."""
+    policy, attested = attestations.evidence(session, services)
+    write_bundle(
+        target, services.log, list(statements), dict(subject), dict(attachments), policy=policy, attested=attested
+    )
     return target
 
 

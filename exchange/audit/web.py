@@ -17,6 +17,7 @@ from wtforms.validators import InputRequired, Length
 
 from exchange.access import Permission
 from exchange.audit import bundles, service
+from exchange.audit.attestations import evidence
 from exchange.audit.models import StatementIndex
 from exchange.audit.verification import verify_receipt
 from exchange.catalog import service as catalog
@@ -90,7 +91,7 @@ def entry(index: int) -> str:
 
 
 def _receipt(found: Entry) -> Receipt:
-    return services().log.receipt(found.statement_id, timeout=services().settings.receipt_timeout_seconds)
+    return evidence.receipt(reading(), services(), found)
 
 
 def _openings(found: Entry) -> Mapping[str, Any] | None:
@@ -189,5 +190,6 @@ def send_bundle(statements: list[str], subject: dict[str, Any], documents: dict[
     return response
 
 
-# The pages of anchoring stand beside these, on the same blueprint.
+# The pages of anchoring and of witnesses stand beside these, on the same blueprint.
 from exchange.audit.anchoring import web as _anchoring_web  # noqa: E402, F401
+from exchange.audit.attestations import web as _attestations_web  # noqa: E402, F401

@@ -11,6 +11,7 @@ import click
 
 from exchange import files
 from exchange.cli.anchoring import anchor
+from exchange.cli.attesting import attest
 from exchange.cli.demo import demo
 from exchange.config import Settings, load
 from exchange.errors import ExchangeError, InvalidInputError, NotFoundError, SettingsError
@@ -178,5 +179,6 @@ def export(
 
 
 audit.add_command(anchor)
+audit.add_command(attest)
 
 COMMANDS = (init, demo, serve, worker, staff, doctor, audit)

@@ -113,5 +113,6 @@ def export(
     subject = found.subject
     taken = str(subject["id"]) if "id" in subject else f"{subject['from']}/{subject['to']}"
     operations.run_as_system("audit.export", subject=taken, statements=len(found.statements), concerns=found.concerns)
-    bundles.write(operations.services, found.statements, subject, target, found.documents)
+    with operations.database.reading() as session:
+        bundles.write(session, operations.services, found.statements, subject, target, found.documents)
     return len(found.statements)

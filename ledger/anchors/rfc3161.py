@@ -62,9 +62,7 @@ def verify(reply: bytes, body: bytes, authorities: Sequence[bytes], *, nonce: in
     several. They must have been valid at the stamped time, not now. `nonce` is what the query asked with;
     without it a reply to somebody else's query over the same bytes is as good. Raises TimestampError.
     """
-    roots = [certificate for data in authorities for certificate in _certificates(data)]
-    if not roots:
-        raise TimestampError("no certificate of a time-stamping authority is given")
+    roots = load_certificates(authorities)
     client = _client()
     if len(reply) > MAX_REPLY_BYTES:
         raise TimestampError("the time-stamp reply is too large")
@@ -94,6 +92,14 @@ def _span(accuracy: Any) -> timedelta:
     return timedelta(
         seconds=accuracy.seconds or 0, milliseconds=accuracy.millis or 0, microseconds=accuracy.micros or 0
     )
+
+
+def load_certificates(authorities: Sequence[bytes]) -> list[Any]:
+    """Return the certificates in some files, PEM or DER. Raises TimestampError when there is none, or not one."""
+    found = [certificate for data in authorities for certificate in _certificates(data)]
+    if not found:
+        raise TimestampError("no certificate of a time-stamping authority is given")
+    return found
 
 
 def _signer(response: Any) -> str:

@@ -4,12 +4,13 @@
 exchange.
 """
 
-from ledger.bundle.attested import Attested, Trust
+from ledger.bundle.attested import Attestations, Attested, Trust
 from ledger.bundle.check import read_checkpoint, verify_bundle
 from ledger.bundle.report import BundleReport, Check, EntrySummary
 from ledger.bundle.write import write_bundle
 
 __all__ = [
+    "Attestations",
     "Attested",
     "BundleReport",
     "Check",
