@@ -182,7 +182,7 @@ def _rpc(value: str) -> Refusal | None:
     )  # fmt: skip
     try:
         url = urlsplit(value)
-        known = url.scheme in {"http", "https"} and url.hostname and url.port != 0
+        known = url.scheme in {"http", "https"} and url.hostname and url.port != 0 and "@" not in url.netloc
     except ValueError:
         return refusal
     return None if known and value.isprintable() and " " not in value else refusal

@@ -23,7 +23,8 @@ from exchange.audit.anchoring.models import EthereumLook
 from exchange.audit.anchoring.store import SqlStore
 from exchange.audit.anchoring.words import explain
 from exchange.config import Settings
-from exchange.errors import ExchangeError
+from exchange.egress import Egress
+from exchange.errors import EgressError, ExchangeError, UnreachableError
 from exchange.jobs import Job, Progress
 from exchange.operations import Operations
 from exchange.steps import Services, Step, operation
@@ -32,13 +33,14 @@ from ledger.anchors.ethereum.anchorer import Anchorer, Plan, is_due
 from ledger.anchors.ethereum.chain import checksum_address, parse_address
 from ledger.anchors.ethereum.deploy import deploy as deploy_contract
 from ledger.anchors.ethereum.fees import GWEI
-from ledger.anchors.ethereum.node import Node, ether, require_chain, require_contract
+from ledger.anchors.ethereum.node import TIMEOUT_SECONDS, Node, Post, ether, require_chain, require_contract
 from ledger.anchors.ethereum.record import Anchor
 from ledger.errors import AnchorError
 
 TIMER = "audit.anchor_due"
 _JOB = "audit.anchor"
 _ONLY = 1
+_MOST_BYTES = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,30 @@ def examine(settings: Settings) -> str:
 def _node(settings: Settings) -> Node:
     if not settings.ethereum_rpc:
         raise AnchorError("not-configured", "no node is named")
-    return Node.at(settings.ethereum_rpc)
+    return Node.at(settings.ethereum_rpc, _post(settings))
+
+
+def _post(settings: Settings) -> Post:
+    """Return what carries calls to the node: the operator's egress policy decides about its address as about any other."""
+    egress = Egress.from_settings(settings)
+
+    def post(address: str, body: bytes) -> bytes:
+        try:
+            reply = egress.request(
+                "POST", address, body=body, headers={"Content-Type": "application/json"}, timeout=TIMEOUT_SECONDS,
+                limit=_MOST_BYTES, redirects=0,
+            )  # fmt: skip
+        except UnreachableError as error:
+            raise AnchorError("node-unreachable", "the node does not answer") from error
+        except EgressError as error:
+            (reason, reason_zh), (mend, mend_zh) = error.reason, error.mend
+            facts = {"reason": reason, "reason_zh": reason_zh, "mend": mend, "mend_zh": mend_zh}
+            raise AnchorError("egress", reason.rstrip("."), **facts) from error
+        if reply.status != 200:
+            raise AnchorError("node-refused", f"the node answers HTTP {reply.status}", status=reply.status)
+        return reply.body
+
+    return post
 
 
 def _cap(settings: Settings) -> int:

@@ -37,6 +37,10 @@ _WORDS: dict[str, tuple[Bilingual, Bilingual]] = {
             "请用 ethereum_password_file 指定密码文件，或设置 EXCHANGE_ANCHOR_PASSWORD。",
         ),
     ),
+    "egress": (
+        ("The node's address may not be called: {reason}", "不允许访问节点地址：{reason_zh}"),
+        ("{mend}", "{mend_zh}"),
+    ),
     "node-unreachable": (
         ("The node does not answer.", "节点无响应。"),
         ("Start it, or set ethereum_rpc to another; anchoring goes on by itself.", "请启动节点或更换 ethereum_rpc；锚定会自动继续。"),
@@ -100,6 +104,5 @@ def explain(code: str, facts: Mapping[str, Any], sentence: str) -> ExchangeError
     """Return what the ledger's AnchorError says as an error of the exchange, in both languages."""
     values = {**facts, "sentence": sentence}
     reason, mend = _WORDS.get(code, _UNKNOWN)
-    return ExchangeError(
-        (reason[0].format(**values), reason[1].format(**values)), mend, code=code, details={"sentence": sentence}
-    )
+    said, mended = ((text[0].format(**values), text[1].format(**values)) for text in (reason, mend))
+    return ExchangeError(said, mended, code=code, details={"sentence": sentence})

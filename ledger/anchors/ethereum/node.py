@@ -4,6 +4,7 @@ Answers are read as the node sends them, without web3's formatters, which refuse
 decision rests on the text of a refusal, since every client words it otherwise.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,9 @@ from ledger.anchors.ethereum.keccak import keccak256
 from ledger.errors import AnchorError, ProofError
 
 TIMEOUT_SECONDS = 10
+Post = Callable[[str, bytes], bytes]
+"""POST a JSON body to an address and return the body of a 200. Raises AnchorError."""
+
 _FEE_BLOCKS = 10
 _TIP_PERCENTILE = 50
 _DEFAULT_TIP = 10**9
@@ -55,14 +59,16 @@ class Node:
         self._web3 = Web3(provider, middleware=[])
 
     @classmethod
-    def at(cls, address: str, *, session: Any = None, timeout: float = TIMEOUT_SECONDS) -> "Node":
-        """Return the node at an http(s) address. `session`: a requests session with rules of its own about targets."""
+    def at(cls, address: str, post: Post | None = None) -> "Node":
+        """Return the node at an http(s) address. `post` carries the calls, where somebody has rules about what may leave."""
         _web3()
         from web3 import HTTPProvider
 
-        # A redirect could lead past the rules about targets, and no node needs one.
-        options = {"timeout": timeout, "allow_redirects": False}
-        return cls(HTTPProvider(address, options, session=session, exception_retry_configuration=None))
+        if post is not None:
+            return cls(_posted(address, post))
+        # A redirect could lead anywhere, and no node needs one.
+        options = {"timeout": TIMEOUT_SECONDS, "allow_redirects": False}
+        return cls(HTTPProvider(address, options, exception_retry_configuration=None))
 
     def chain_id(self) -> int:
         """Return the number of the chain that the node follows."""
@@ -186,6 +192,8 @@ class Node:
 
         try:
             return self._web3.manager.request_blocking(method, list(parameters))
+        except AnchorError:
+            raise
         except Web3RPCError as error:
             raise AnchorError(
                 "node-refused", f"the node refuses {method}: {str(error)[:300]}", method=method
@@ -232,6 +240,18 @@ def require_balance(node: Node, account: bytes, needed: int) -> None:
 def ether(wei: int) -> str:
     """Return wei as ether, as people write it."""
     return f"{wei // 10**18}.{wei % 10**18:018d}".rstrip("0").rstrip(".")
+
+
+def _posted(address: str, post: Post) -> Any:
+    """Return a provider of web3 whose calls go through `post`."""
+    from web3.providers.base import JSONBaseProvider
+    from web3.types import RPCEndpoint, RPCResponse
+
+    class Posted(JSONBaseProvider):
+        def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
+            return self.decode_rpc_response(post(address, self.encode_rpc_request(method, params)))
+
+    return Posted()
 
 
 def _web3() -> Any:

@@ -86,6 +86,7 @@ def settings(chain: Any, tmp_path: Path) -> dict[str, Any]:
     chain.fund(account.address, 10**18)
     contract = deploy(Node.at(chain.url), account, chain.chain_id, 10**12, lambda _: None)
     return {
+        "egress_schemes": "https http", "egress_internal": f"127.0.0.1:{chain.port}",
         "ethereum_rpc": chain.url, "ethereum_chain_id": chain.chain_id,
         "ethereum_contract": checksum_address(contract), "ethereum_keystore": str(keystore),
         "ethereum_password_file": str(password),
@@ -253,6 +254,8 @@ def test_what_the_database_keeps_is_what_was_stored(anchored: Anchored) -> None:
 @pytest.mark.parametrize(
     ("change", "code"),
     [
+        ({"egress_internal": ""}, "egress"),
+        ({"egress_schemes": "https"}, "egress"),
         ({"ethereum_chain_id": 5}, "wrong-chain"),
         ({"ethereum_contract": "0x" + "12" * 20}, "wrong-contract"),
         ({"ethereum_contract": ""}, "no-contract"),
@@ -298,6 +301,7 @@ def test_the_command_line_makes_account_and_contract_anchors_and_tells(
 ) -> None:
     variables = {
         "EXCHANGE_HOME": str(tmp_path / "home"), "EXCHANGE_ETHEREUM_RPC": chain.url,
+        "EXCHANGE_EGRESS_SCHEMES": "https http", "EXCHANGE_EGRESS_INTERNAL": "127.0.0.1",
         "EXCHANGE_ETHEREUM_CHAIN_ID": str(chain.chain_id), "EXCHANGE_ANCHOR_PASSWORD": PASSWORD,
     }  # fmt: skip
     cheap = lambda path, password: create_keystore(path, password, iterations=4096)  # noqa: E731 - one line is enough
