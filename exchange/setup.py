@@ -9,6 +9,7 @@ from alembic.util import CommandError
 from sqlalchemy.engine import Connection
 
 from exchange import home
+from exchange.audit.statements import STATEMENTS
 from exchange.config import Settings
 from exchange.database import Database, alembic_config
 from exchange.errors import SettingsError, UnavailableError
@@ -96,7 +97,7 @@ def open_log(settings: Settings, keystore: KeyStore, database: Database) -> Log[
     # Beside the key, not in the database: a database restored from an old backup must not sign another history.
     mark = FileHighWater(settings.key_store / "log.mark")
     key = SigningKey.from_seed(keystore.secret(LOG))
-    log = Log(SqlStorage(database.deferred), key, settings.ledger_origin, high_water=mark)
+    log = Log(SqlStorage(database.deferred), key, settings.ledger_origin, high_water=mark, schema=STATEMENTS)
     try:
         log.open(statement_key(keystore))
     except LedgerUnavailableError:

@@ -20,6 +20,7 @@ from ledger.errors import LedgerError, LedgerUnavailableError, NotFoundError, Pr
 from ledger.highwater import HighWater
 from ledger.identifiers import new_id
 from ledger.receipt import Receipt, format_proof
+from ledger.schema import Schema
 from ledger.signatures import SigningKey
 from ledger.statement import SALT_SIZE
 from ledger.storage import C, Storage, StoredCheckpoint, View
@@ -30,16 +31,24 @@ class Log(Generic[C]):
     """A transparency log named `origin` in a storage. Safe to share between threads.
 
     With a `high_water` mark kept beside the key, the log refuses to sign from an old or other database.
+    With a `schema` it takes only statements of the kinds that the schema defines, each as defined.
     """
 
     def __init__(
-        self, storage: Storage[C], key: SigningKey, origin: str, *, high_water: HighWater | None = None
+        self,
+        storage: Storage[C],
+        key: SigningKey,
+        origin: str,
+        *,
+        high_water: HighWater | None = None,
+        schema: Schema | None = None,
     ) -> None:
         self.storage = storage
         self.origin = origin
         self.vkey = checkpoint.vkey(origin, key.public)
         self._key = key
         self._high_water = high_water
+        self._schema = schema
         # One thread per process integrates and signs; the others find the work done.
         self._turn = threading.Lock()
 
@@ -65,9 +74,11 @@ class Log(Generic[C]):
         """Record a signed statement in the caller's transaction and return its id.
 
         Nothing is committed here. Raises SignatureError or AdmissionError when the statement is
-        refused (after a refusal by the database the caller must roll back), LedgerUnavailableError when
-        it cannot be written.
+        refused, by the schema as well (after a refusal by the database the caller must roll back),
+        LedgerUnavailableError when it cannot be written.
         """
+        if self._schema is not None:
+            self._schema.check(draft.statement)
         admitted = admit(draft, signature)
         self.storage.append(connection, admitted)
         return admitted.statement_id

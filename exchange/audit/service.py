@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from exchange.access import Actor, Permission
 from exchange.audit.models import AgreementCounter, StatementIndex
+from exchange.audit.statements import STATEMENTS
 from exchange.errors import InvalidInputError, NotFoundError
 from exchange.steps import EXCHANGE, Services, Step
 from ledger import checkpoint
@@ -52,10 +53,11 @@ def record(
 ) -> str:
     """Write one statement of `kind` and return its id; it counts once the step's transaction commits.
 
-    `fields` are plain JSON values; each becomes a salted commitment on the public entry, and its opening stays beside the log.
-    `signer` is a participant's id or EXCHANGE. `agreement` is the agreement's random ledger id: the statement then carries
-    that agreement's running counter. `subjects` are the ids (participants, dataset, agreement) under which it can be found
-    and to whose participants it is open; under `concerns` the exchange's own people find it, and it is open to them alone.
+    `kind` and `fields` are as exchange.audit.statements defines them, or AdmissionError is raised. Each field becomes a
+    salted commitment on the public entry, and its opening stays beside the log. `signer` is a participant's id or
+    EXCHANGE. `agreement` is the agreement's random ledger id: the statement then carries that agreement's running counter.
+    `subjects` are the ids (participants, dataset, agreement) under which it can be found and to whose participants it is
+    open; under `concerns` the exchange's own people find it, and it is open to them alone.
     """
     counter = next_counter(step.session, agreement) if agreement else None
     statement = Statement(
@@ -68,6 +70,8 @@ def record(
         agreement=agreement,
         counter=counter,
     )
+    # Before anybody is asked for a signature; the log asks again when it takes the statement.
+    STATEMENTS.check(statement)
     draft = commit(statement, lambda field: step.random(f"salt/{field}"))
     signed = step.sign(signer, DOMAIN, draft.payload)
     if not step.missing:

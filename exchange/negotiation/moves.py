@@ -9,14 +9,18 @@ from sqlalchemy.orm import Session
 
 from contracts.errors import IllegalTransitionError
 from contracts.negotiation import Role, State, allowed, transition
+from contracts.odrl import parse
+from contracts.odrl.limits import limits
 from exchange.access import Permission
-from exchange.audit.service import record
+from exchange.audit.service import record, timestamp
 from exchange.errors import ConflictError, InvalidInputError, NotFoundError, PermissionDeniedError
 from exchange.negotiation.models import Negotiation, NegotiationEvent
 from exchange.negotiation.terms import Terms
 from exchange.steps import EXCHANGE, Step
 
 _PERMISSION = {Role.PROVIDER: Permission.NEGOTIATION_ANSWER, Role.CONSUMER: Permission.NEGOTIATION_REQUEST}
+# The steps whose statements speak of a signed agreement.
+_AGREED = frozenset({State.AGREED, State.VERIFIED, State.FINALIZED})
 LONGEST_TEXT = 2000
 
 
@@ -104,8 +108,9 @@ def move(
 ) -> None:
     """Move `negotiation` (a new one has the state "") to `to` for `role`: state, event and signed statement.
 
-    `fields` join those that every statement of a negotiation carries. `signer` defaults to the side's participant;
-    EXCHANGE signs what happens under the agreement's mandate. `agreement` is the ledger id, from AGREED on.
+    `fields` join those that every statement of a negotiation carries; those of an agreement also carry its limits.
+    `signer` defaults to the side's participant; EXCHANGE signs what happens under the agreement's mandate. `agreement`
+    is the ledger id, from AGREED on.
     Raises ConflictError on a step that the protocol does not allow.
     """
     check_move(negotiation, to, role)
@@ -117,7 +122,7 @@ def move(
     statement = record(
         step,
         f"negotiation.{to.lower()}",
-        _common_fields(negotiation, role, on_the_table) | fields,
+        _common_fields(negotiation, role, on_the_table) | fields | (_limits(on_the_table) if to in _AGREED else {}),
         signer=signer or side,
         agreement=agreement,
         subjects=[
@@ -156,6 +161,16 @@ def _common_fields(negotiation: Negotiation, role: Role, terms: Terms) -> dict[s
         "terms_digest": terms.digest(),
         "plan_digest": terms.plan_digest,
         "price_fen": terms.price["amount_fen"],
+    }
+
+
+def _limits(terms: Terms) -> dict[str, Any]:
+    """Return the limits of an agreement as plain data, which an auditor checks without reading its policy."""
+    found = limits(parse(terms.policy))
+    return {
+        "uses": found.uses,
+        "use_until": timestamp(found.until) if found.until else None,
+        "valid_until": timestamp(terms.valid_until) if terms.valid_until else None,
     }
 
 
