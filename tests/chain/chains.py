@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -25,6 +26,9 @@ from eth_utils import keccak, to_canonical_address
 from hexbytes import HexBytes
 from trie import HexaryTrie
 from web3 import EthereumTesterProvider, Web3
+
+# py-evm raises the limit to 100,000 as it is imported, at which nested input ends the whole process; this is the usual one.
+sys.setrecursionlimit(1_000)
 
 ETHER = 10**18
 
