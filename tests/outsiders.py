@@ -11,6 +11,12 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from ledger.note import ED25519_COSIGNATURE
+from ledger.witness.core import Witness
+from ledger.witness.folder import Folder
+from ledger.witness.server import WitnessServer
+from ledger.witness.state import State
+
 _ROOT = Path(__file__).resolve().parent.parent
 # `certs` stays out: with it OpenSSL writes a SET in an order that strict readers refuse.
 _CONFIG = """
@@ -126,6 +132,37 @@ class WitnessProcess:
         self.process.communicate()
 
 
+class LocalWitness:
+    """A witness that is served by a thread of this process; `kill` and `start` end it and bring it back."""
+
+    def __init__(self, folder: Path, log: str, name: str = "auditor.example/w1") -> None:
+        self.folder = Folder(folder)
+        self._cosigner = self.folder.create(name, ED25519_COSIGNATURE)
+        self.folder.trust(log)
+        self.vkey = self._cosigner.verifier.to_vkey()
+        self._port = 0
+        self._server: WitnessServer | None = None
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        witness = Witness(self.folder.state(), self._cosigner, self.folder.logs(), found=self.folder.keep_proof)
+        self._server = WitnessServer(("127.0.0.1", self._port), witness)
+        self._port = self._server.server_port
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+
+    def kill(self) -> None:
+        if self._server is not None:
+            self._server.shutdown()
+            self._thread.join()
+            self._server.server_close()
+            self._server = None
+
+
 def auditors_tool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run `python -m ledger` in a process of its own."""
     command = [sys.executable, "-W", "error", "-m", "ledger", *map(str, arguments)]
@@ -148,6 +185,4 @@ def run_witness(
     words = process.stdout.readline().split()
     if not words:
         raise AssertionError(process.communicate()[1])
-    from ledger.witness.state import State
-
     return WitnessProcess(process, words[2], State(folder / "witness.db").vkey, folder)

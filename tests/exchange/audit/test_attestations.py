@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import select
 
 from exchange.audit.attestations import evidence, service, store, words
 from exchange.audit.attestations.models import AttestedCheckpoint, CheckpointTimestamp, Outsider
 from exchange.audit.attestations.witnesses import load_policy
+from exchange.cli import main
 from exchange.config import load
 from exchange.doctor import examine
 from exchange.errors import ExchangeError, SettingsError
 from exchange.jobs import Job
+from exchange.operations import Operations
 from exchange.setup import initialise
 from ledger import checkpoint
+from ledger.anchors import rfc3161
 from ledger.bundle import Trust, verify_bundle
+from ledger.cosignature import Cosigner
 from ledger.policy import Policy
 from ledger.receipt import Receipt, judge_proof
 from ledger.signatures import SigningKey
+from ledger.witness.state import Cosigned
 
 
 @dataclass
@@ -34,7 +41,6 @@ class Outside:
 
     exchange: Any
     folder: Path
-    start: Callable[..., Any]
     running: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -53,20 +59,19 @@ class Outside:
 
 
 @pytest.fixture
-def outside(
-    make_exchange: Callable[..., Any], start_witness: Callable[..., Any], tmp_path: Path, request: pytest.FixtureRequest
-) -> Outside:
+def outside(make_exchange: Callable[..., Any], local_witness: Callable[..., Any], tmp_path: Path) -> Outside:
     home = tmp_path / "home"
     vkey = initialise(load({}, home=home))
-    running = {name: start_witness(tmp_path / name, vkey, name=f"{name}.example/w") for name in ("alice", "bob")}
+    running = {name: local_witness(tmp_path / name, vkey, name=f"{name}.example/w") for name in ("alice", "bob")}
     lines = [f"witness {name} {witness.vkey} {witness.url}" for name, witness in running.items()]
     (tmp_path / "witnesses.policy").write_text(
         "\n".join([f"log {vkey}", *lines, "group both all alice bob", "quorum both", ""])
     )
     listed = " ".join(witness.url.removeprefix("http://") for witness in running.values())
-    options = {"egress_schemes": "http https", "egress_internal": listed, **getattr(request, "param", {})}
-    exchange = make_exchange(witness_policy=tmp_path / "witnesses.policy", **options)
-    return Outside(exchange, tmp_path, start_witness, running)
+    exchange = make_exchange(
+        witness_policy=tmp_path / "witnesses.policy", egress_schemes="http https", egress_internal=listed
+    )
+    return Outside(exchange, tmp_path, running)
 
 
 def test_a_quorum_of_witnesses_stands_in_receipts_bundles_pages_and_the_api(outside: Outside, visitor: Any) -> None:
@@ -137,7 +142,7 @@ def test_a_witness_that_is_gone_is_named_and_catches_up_when_it_is_back(
     done = auditors_tool("verify", newest, "--policy", outside.folder / "witnesses.policy")
     assert (done.returncode, "not yet bob" in done.stdout) == (1, True)
 
-    outside.start(bob.folder, outside.log.vkey, listen=bob.url.removeprefix("http://"))
+    bob.start()
     outside.exchange.firm("Latest Works")
     assert len(outside.attest()["cosigned"]) == 2
     with outside.session() as session:
@@ -161,9 +166,7 @@ def test_a_log_shorter_than_what_its_witness_saw_is_said_to_be_an_old_copy(outsi
     log, alice = outside.log, outside.running["alice"]
     ahead = log.size() + 5
     # The log's key signs what the witness then takes for the newest; the exchange itself has forgotten it.
-    from ledger.witness.state import Cosigned, State
-
-    state = State(alice.folder / "witness.db")
+    state = alice.folder.state()
     with state.transaction() as transaction:
         transaction.keep(log.origin, Cosigned(ahead, b"\1" * 32, "x", 1), "x")
     outside.exchange.firm("Later Works")
@@ -221,23 +224,46 @@ def test_old_cosignatures_are_dropped_and_the_newest_and_the_stamped_stay(outsid
         assert list(session.scalars(select(AttestedCheckpoint.size))) == [sizes[1], sizes[3]]
 
 
-def test_an_outbound_address_passes_the_egress_policy_or_nobody_is_asked(
-    make_exchange: Callable[..., Any], start_witness: Callable[..., Any], tmp_path: Path
+@pytest.mark.postgresql
+def test_what_outsiders_said_is_kept_on_postgresql_too(
+    make_exchange: Callable[..., Any], local_witness: Callable[..., Any], postgresql_url: str, tmp_path: Path
 ) -> None:
-    vkey = initialise(load({}, home=tmp_path / "home"))
-    witness = start_witness(tmp_path / "alice", vkey)
+    vkey = initialise(load({}, home=tmp_path / "home", database_url=postgresql_url))
+    witness = local_witness(tmp_path / "alice", vkey)
     policy = tmp_path / "policy"
     policy.write_text(f"witness alice {witness.vkey} {witness.url}\nquorum alice\n")
+    exchange = make_exchange(
+        database_url=postgresql_url, witness_policy=policy, egress_schemes="http", egress_internal="127.0.0.1"
+    )
+    for name in ("One", "Two"):
+        exchange.firm(f"{name} Works")
+        assert service.attest(exchange.operations, at_once=True)["refused"] == {}
+    assert exchange.operations.run_as_system(service.TIMER).result == {"queued": None}
+    with exchange.operations.database.writing() as session:
+        assert len(session.scalars(select(AttestedCheckpoint)).all()) == 2
+        store.forget(session, datetime.now(UTC) + timedelta(days=31))
+        assert len(session.scalars(select(AttestedCheckpoint)).all()) == 1
+        standing = evidence.standing(session, exchange.operations.services)
+    assert standing.attested.size == exchange.operations.services.log.size()
+
+
+def test_an_outbound_address_passes_the_egress_policy_or_nobody_is_asked(
+    make_exchange: Callable[..., Any], local_witness: Callable[..., Any], tmp_path: Path
+) -> None:
+    vkey = initialise(load({}, home=tmp_path / "home"))
+    witness = local_witness(tmp_path / "alice", vkey)
+    policy = tmp_path / "policy"
+    policy.write_text(f"witness alice {witness.vkey} {witness.url}\nquorum alice\n")
+    operations = make_exchange(witness_policy=policy).operations
     for options, reason in (
         ({"egress_schemes": "https"}, "scheme"),
         ({"egress_schemes": "http"}, "internal address"),
         ({"egress_schemes": "http", "egress_internal": "127.0.0.1", "egress_hosts": "example.org"}, "host"),
+        ({"egress_schemes": "http", "egress_internal": "127.0.0.0/8"}, None),
     ):
-        exchange = make_exchange(witness_policy=policy, **options)
-        (sentence,) = service.attest(exchange.operations, at_once=True)["refused"].values()
-        assert reason in sentence
-    exchange = make_exchange(witness_policy=policy, egress_schemes="http", egress_internal="127.0.0.0/8")
-    assert service.attest(exchange.operations, at_once=True)["refused"] == {}
+        changed = replace(operations.services, settings=replace(operations.services.settings, **options))
+        refused = service.attest(Operations(operations.database, changed), at_once=True)["refused"]
+        assert [reason in sentence for sentence in refused.values()] == ([] if reason is None else [True])
 
 
 @pytest.mark.parametrize(
@@ -251,8 +277,6 @@ def test_an_outbound_address_passes_the_egress_policy_or_nobody_is_asked(
 def test_a_policy_that_cannot_work_stops_the_start(
     make_exchange: Callable[..., Any], tmp_path: Path, text: str, reason: str
 ) -> None:
-    from ledger.cosignature import Cosigner
-
     policy = tmp_path / "policy"
     witness = Cosigner("alice.example/w", b"a" * 32).verifier.to_vkey()
     other = checkpoint.vkey("other.example/log", SigningKey.generate().public)
@@ -314,8 +338,6 @@ def test_checkpoints_are_stamped_and_bundles_prove_when_their_entries_existed(
     for name in ("stamp", "body"):
         answer = client.get(f"/audit/attestations/{size}/{name}")
         (tmp_path / name).write_bytes(answer.data)
-    import subprocess
-
     checked = subprocess.run(
         ["openssl", "ts", "-verify", "-in", "stamp", "-data", "body", "-CAfile", str(authority.root)],
         cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False,
@@ -325,38 +347,32 @@ def test_checkpoints_are_stamped_and_bundles_prove_when_their_entries_existed(
     assert client.get("/api/v1/ledger/attestations").json["stamps"][0]["authority"] == "CN=signer"
 
 
-@pytest.mark.parametrize(
-    "what", ["other bytes", "an old reply", "another authority", "nonsense", "an error", "silence"]
-)
 def test_a_false_time_stamp_is_not_kept_and_the_reason_is(
-    stamped: tuple[Any, Any], make_authority: Callable[..., Any], what: str
+    stamped: tuple[Any, Any], make_authority: Callable[..., Any]
 ) -> None:
     exchange, authority = stamped
     service.attest(exchange.operations, at_once=True)
     exchange.firm("Later Works")
-    from ledger.anchors import rfc3161
-
-    match what:
-        case "other bytes":
-            authority.answer = lambda _: (200, authority.reply(rfc3161.request(b"something else")[0]))
-        case "an old reply":
-            authority.answer = lambda _: (200, authority.reply(authority.queries[0]))
-        case "another authority":
-            stranger = make_authority("stranger")
-            authority.answer = lambda query: (200, stranger.reply(query))
-        case "nonsense":
-            authority.answer = lambda _: (200, b"<html>")
-        case "an error":
-            authority.answer = lambda _: (500, b"")
-        case "silence":
+    stranger = make_authority("stranger")
+    answers: dict[str, Callable[[bytes], tuple[int, bytes]]] = {
+        "other bytes": lambda _: (200, authority.reply(rfc3161.request(b"something else")[0])),
+        "an old reply": lambda _: (200, authority.reply(authority.queries[0])),
+        "another authority": lambda query: (200, stranger.reply(query)),
+        "nonsense": lambda _: (200, b"<html>"),
+        "an error": lambda _: (500, b""),
+        "silence": lambda _: (200, b""),
+    }
+    for what, answer in answers.items():
+        authority.answer = answer
+        if what == "silence":
             authority.close()
             authority.close = lambda: None
-    said = service.attest(exchange.operations, at_once=True)
-    assert (said["stamped"], bool(said["stamp_problem"])) == (False, True)
-    with exchange.operations.database.reading() as session:
-        assert len(session.scalars(select(CheckpointTimestamp)).all()) == 1
-        row = session.get_one(Outsider, "timestamps")
-    assert row.code == ("unreachable" if what in {"an error", "silence"} else "stamp-refused")
+        said = service.attest(exchange.operations, at_once=True)
+        assert (said["stamped"], bool(said["stamp_problem"])) == (False, True), what
+        with exchange.operations.database.reading() as session:
+            assert len(session.scalars(select(CheckpointTimestamp)).all()) == 1
+            row = session.get_one(Outsider, "timestamps")
+        assert row.code == ("unreachable" if what in {"an error", "silence"} else "stamp-refused"), what
     findings = {finding.name: finding for finding in examine(exchange.settings)}
     assert not findings["outsiders"].ok
 
@@ -371,12 +387,7 @@ def test_a_certificate_that_is_none_stops_the_start(make_exchange: Callable[...,
     assert refused.value.field == "timestamp_ca"
 
 
-@pytest.mark.parametrize("outside", [{}], indirect=True)
 def test_the_command_line_asks_at_once_and_fails_where_somebody_does_not_vouch(outside: Outside) -> None:
-    from click.testing import CliRunner
-
-    from exchange.cli import main
-
     environment = {
         "EXCHANGE_WITNESS_POLICY": str(outside.folder / "witnesses.policy"),
         "EXCHANGE_EGRESS_SCHEMES": "http",
