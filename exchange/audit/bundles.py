@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from exchange.access import Permission
+from exchange.audit.anchoring.evidence import with_anchor
 from exchange.audit.attestations import evidence as attestations
 from exchange.audit.models import StatementIndex
 from exchange.audit.service import internal, record, subjects_of
@@ -91,8 +92,9 @@ def write(
     target: Path,
     attachments: Mapping[str, bytes],
 ) -> Path:
-    """Write the bundle zip to `target`, with what outsiders said of the log, and return it."""
+    """Write the bundle zip to `target`, with what outsiders said of the log and an anchor, and return it."""
     policy, attested = attestations.evidence(session, services)
+    attested = with_anchor(session, attested)
     write_bundle(
         target, services.log, list(statements), dict(subject), dict(attachments), policy=policy, attested=attested
     )

@@ -89,6 +89,14 @@ def covering(session: Session, index: int) -> Anchor | None:
     return None if row is None else _anchor(row)
 
 
+def newest_proven(session: Session) -> Anchor | None:
+    """Return the newest anchor that has a proof."""
+    row = session.scalars(
+        select(EthereumAnchor).where(EthereumAnchor.proof.is_not(None)).order_by(EthereumAnchor.number.desc()).limit(1)
+    ).first()
+    return None if row is None else _anchor(row)
+
+
 def _values(anchor: Anchor) -> dict[str, Any]:
     return {
         "chain_id": anchor.chain_id,

@@ -7,6 +7,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -31,6 +32,8 @@ from ledger.anchors.ethereum.deploy import deploy
 from ledger.anchors.ethereum.node import Node
 from ledger.anchors.ethereum.proof import AnchorProof, verify_anchor
 from ledger.anchors.ethereum.record import Fees, Link, StaleError, State
+from ledger.bundle import Trust, verify_bundle
+from ledger.policy import Policy
 
 _CHAINS = Path(__file__).parents[2] / "chain" / "chains.py"
 _WORKER = Path(__file__).with_name("anchor_worker.py")
@@ -221,6 +224,38 @@ def test_a_kill_between_store_and_send_costs_one_transaction_all_the_same(
 def _run_worker(where: str, settings: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(_WORKER), where, settings]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_evidence_carries_the_first_anchor_over_all_of_it_or_the_newest(anchored: Anchored, tmp_path: Path) -> None:
+    log, firm = anchored.operations.services.log, anchored.exchange.firm("Lathes Ltd")
+    assert _anchors_of(anchored, firm, tmp_path) == []
+    anchored.tick()
+    first = anchored.newest()
+    anchored.exchange.firm("Mills Ltd")
+    anchored.pass_hour()
+    anchored.tick()
+    assert anchored.newest().number == 2
+    (path,) = _anchors_of(anchored, firm, tmp_path)
+    assert path == f"attested/{first.link.size}.anchor"
+    trust = Trust(Policy.of_log(log.vkey), blocks=[first.mined.block_hash])
+    report = verify_bundle(tmp_path / "evidence.zip", trust=trust)
+    assert report.ok, report.problems
+    assert {entry.existed_by for entry in report.entries} == {
+        datetime.fromtimestamp(first.mined.block_time, UTC).isoformat().replace("+00:00", "Z")
+    }
+    late = anchored.exchange.firm("Presses Ltd")
+    (path,) = _anchors_of(anchored, late, tmp_path)
+    assert path == f"attested/{anchored.newest().link.size}.anchor", (
+        "no anchor covers it yet; the newest dates the rest"
+    )
+
+
+def _anchors_of(anchored: Anchored, firm: Any, folder: Path) -> list[str]:
+    """Fetch the evidence about a firm and return the anchors' files in it."""
+    path = folder / "evidence.zip"
+    path.write_bytes(anchored.exchange.client(firm).get("/audit/bundles/participant").data)
+    with zipfile.ZipFile(path) as archive:
+        return [name for name in archive.namelist() if name.endswith(".anchor")]
 
 
 def test_the_database_swaps_an_anchor_only_from_the_version_that_was_read(anchored_anywhere: Anchored) -> None:

@@ -119,7 +119,8 @@ def test_a_withdrawn_offer_is_part_of_its_datasets_evidence(embedded: Any, tmp_p
     with operations.database.reading() as session:
         dataset = session.get_one(Offer, offer).dataset_id
         statements = bundles.of_dataset(session, dataset, embedded.provider.participant)
-    path = bundles.write(operations.services, statements, {"kind": "dataset", "id": dataset}, tmp_path / "b.zip", {})
+        subject = {"kind": "dataset", "id": dataset}
+        path = bundles.write(session, operations.services, statements, subject, tmp_path / "b.zip", {})
     kinds = [entry.kind for entry in judge(embedded, path).entries]
     assert kinds.index("offer.published") < kinds.index("offer.withdrawn")
 
