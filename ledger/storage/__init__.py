@@ -1,7 +1,9 @@
 """The port between the log and what keeps it.
 
 Durability contract: what a method has written is durable when it returns, except in `append` and
-`erase`, which write in the caller's transaction and become durable at the caller's commit. Entries,
+`erase`, which write in the caller's transaction and become durable at the caller's commit, and in
+`add_checkpoint`, which a power cut may undo: the entries under it are durable before it is signed, so
+signing them again gives the same checkpoint or a later one that covers them. Entries,
 hashes, statements and checkpoints are only ever added. Concurrency contract: any number of threads
 and processes may use one log; `append` and `integrate` assign indexes without gaps, `add_checkpoint`
 is a compare-and-swap on the latest checkpoint.

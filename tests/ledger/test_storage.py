@@ -472,6 +472,34 @@ def test_a_store_whose_checkpoint_is_of_another_tree_is_not_opened(sql_log, reco
         again.open(statement_key)
 
 
+def test_a_checkpoint_that_a_power_cut_undid_is_signed_again(sql_log, record, log_key, statement_key):
+    """Storing a checkpoint does not wait for the disk, since what it signs is durable before it is signed."""
+    given = sql_log.receipt(record(sql_log))
+    lost = sql_log.checkpoint()
+    with sql_log.storage.engine.begin() as connection:
+        _drop_triggers(connection, "ledger_checkpoints")
+        connection.execute(sa.text("DELETE FROM ledger_checkpoints WHERE size = 2"))
+    again = Log(SqlStorage(sql_log.storage.engine), log_key, sql_log.origin)
+    again.open(statement_key)
+    assert again.checkpoint() == lost
+    verify_proof(given.proof, again.entry(1).body, again.vkey)
+    assert fsck(again.storage, again.vkey, kept=[lost]).ok
+
+
+def test_only_checkpoints_do_not_wait_for_the_disk(sqlite_log, record):
+    """What a connection is set to for them does not stay on it when it goes back to the pool."""
+    for _ in range(3):
+        sqlite_log.receipt(record(sqlite_log))
+    engine = sqlite_log.storage.engine
+    connections = [engine.connect() for _ in range(engine.pool.checkedin())]
+    assert connections
+    for connection in connections:
+        driver = connection.connection.dbapi_connection
+        assert driver.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert driver.execute("PRAGMA busy_timeout").fetchone() == (10_000,)
+        connection.close()
+
+
 def _drop_triggers(connection, table):
     if connection.dialect.name == "sqlite":
         for event in ("UPDATE", "DELETE", "INSERT"):

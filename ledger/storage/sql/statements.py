@@ -73,7 +73,11 @@ SEQUENCE = """
     )
     SELECT (SELECT count(*) FROM placed), (SELECT count(*) FROM moved)
 """
-LIMITS = "SELECT set_config('lock_timeout', :limit, true), set_config('statement_timeout', :limit, true)"
+LIMITS = """
+    SELECT set_config('lock_timeout', :limit, true), set_config('statement_timeout', :limit, true),
+           set_config('synchronous_commit',
+                      CASE WHEN :durable THEN current_setting('synchronous_commit') ELSE 'off' END, true)
+"""
 
 # The new checkpoint names the latest as its predecessor and must be larger. Two writers at once name
 # the same predecessor, which the unique constraint grants to one.

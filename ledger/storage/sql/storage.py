@@ -104,7 +104,7 @@ class SqlStorage:
     def add_checkpoint(self, new: StoredCheckpoint, deadline: float) -> bool:
         values = {"size": new.size, "root": new.root, "note": new.note}
         try:
-            with self._bounded(deadline) as connection:
+            with self._bounded(deadline, durable=False) as connection:
                 return bool(self._run(connection, sql.ADD_CHECKPOINT, values).rowcount == 1)
         except AdmissionError:
             return False
@@ -316,24 +316,29 @@ class SqlStorage:
             yield connection
 
     @contextmanager
-    def _bounded(self, deadline: float) -> Iterator[Connection]:
-        """A write transaction of its own whose waiting for locks ends at the deadline."""
+    def _bounded(self, deadline: float, *, durable: bool = True) -> Iterator[Connection]:
+        """A write transaction of its own whose waiting for locks ends at the deadline.
+
+        One that is not `durable` does not wait for the disk; the next one that is makes it so too.
+        """
         remaining = max(1, int((deadline - time.monotonic()) * 1000))
         with self._translated(), self.engine.connect() as connection:
             if self._is_sqlite:
                 # Set on the driver's connection, before SQLAlchemy begins a transaction on it.
                 driver: Any = connection.connection.dbapi_connection
-                before = driver.execute("PRAGMA busy_timeout").fetchone()[0]
-                driver.execute(f"PRAGMA busy_timeout = {remaining}").close()
+                wanted = {"busy_timeout": remaining} | ({} if durable else {"synchronous": 1})
+                before = {name: driver.execute(f"PRAGMA {name}").fetchone()[0] for name in wanted}
+                _set(driver, wanted)
                 try:
                     with connection.begin():
                         yield connection
                 finally:
-                    driver.execute(f"PRAGMA busy_timeout = {before}").close()
+                    _set(driver, before)
             else:
                 connection.execution_options(isolation_level="READ COMMITTED")
                 with connection.begin():
-                    self._run(connection, sql.LIMITS, {"limit": f"{remaining}ms"})
+                    limits = {"limit": f"{remaining}ms", "durable": durable}
+                    self._run(connection, sql.LIMITS, limits)
                     yield connection
 
     @contextmanager
@@ -354,6 +359,11 @@ def _driver(connection: Connection) -> Any:
     """Return a cursor of the driver: SQLAlchemy's way to a statement takes ten times as long as SQLite needs for it."""
     driver: Any = connection.connection.dbapi_connection
     return driver.cursor()
+
+
+def _set(driver: Any, pragmas: Mapping[str, int]) -> None:
+    for name, value in pragmas.items():
+        driver.execute(f"PRAGMA {name} = {value}").close()
 
 
 _text = functools.cache(sa.text)
