@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ast
 import re
 from collections.abc import Iterator
 from dataclasses import fields
@@ -14,7 +13,6 @@ import pytest
 
 from contracts import __main__ as contracts_tool
 from contracts.desensitization.parameters import METHODS
-from contracts.negotiation import State as NegotiationState
 from contracts.odrl.templates import TEMPLATES
 from contracts.odrl.vocabulary import PURPOSES
 from exchange import config, errors, http_errors
@@ -24,8 +22,6 @@ from exchange.config import Settings
 from ledger import cli as ledger_tool
 from valuation import __main__ as valuation_tool
 
-_RECORDERS = {"record", "_record", "_steer", "_decide"}
-_KIND = re.compile(r"[a-z]+\.[a-z_]+")
 
 
 def _section(page: str, heading: str) -> str:
@@ -115,36 +111,6 @@ def test_the_configuration_page_names_no_setting_that_is_gone(pages: dict[str, s
 def test_every_variable_that_is_no_setting_stands_in_the_configuration_page(pages: dict[str, str]) -> None:
     for name in config._NOT_SETTINGS:
         assert f"`EXCHANGE_{name}`" in pages["configuration"], name
-
-
-def _recorded(repository: Path) -> set[str]:
-    """Return the kinds of statements that the program's calls name; those it builds are added below."""
-    kinds = set()
-    for path in (repository / "exchange").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in _RECORDERS:
-                texts = [
-                    item.value for item in node.args if isinstance(item, ast.Constant) and isinstance(item.value, str)
-                ]
-                kinds |= {text for text in texts if _KIND.fullmatch(text)}
-    return kinds
-
-
-def test_every_kind_of_statement_stands_in_the_formats_page(pages: dict[str, str], repository: Path) -> None:
-    built = {f"negotiation.{state.lower()}" for state in NegotiationState}
-    built |= {f"escrow.{event}" for event in ("held", "released", "refunded")} | {"log.opened"}
-    recorded = _recorded(repository)
-    assert len(recorded) > 15
-    missing = [kind for kind in sorted(recorded | built) if f"| `{kind}` |" not in pages["formats"]]
-    assert not missing
-
-
-def test_the_formats_page_names_no_kind_that_is_never_recorded(pages: dict[str, str], repository: Path) -> None:
-    statements = pages["formats"].partition("\n## Statements\n")[2].partition("\n## ")[0]
-    named = set(re.findall(r"^\| `([a-z]+\.[a-z_]+)` \|", statements, re.MULTILINE))
-    assert len(named) > 30
-    states = {f"negotiation.{state.lower()}" for state in NegotiationState}
-    assert named <= _recorded(repository) | states | {"escrow.held", "escrow.released", "escrow.refunded", "log.opened"}
 
 
 def test_every_domain_error_stands_in_the_api_page_with_its_status(pages: dict[str, str]) -> None:

@@ -34,6 +34,10 @@ where the table of fields says *erasable*: what can hold a person's name or some
 
 *Signed by exchange* is the exchange's statement key, acting under the mandate of an agreement or, outside agreements, in its own name. Statements with a
 *counter* carry an agreement's ledger id and running number, from 1 without gaps. Fields in brackets may be absent.
+
+`log.opened` attests the exchange's statement key, `participant.verified` a participant's signing key. `negotiation.agreed`, `.verified` and `.finalized` carry
+the agreement's parties and limits as plain data, so that deliveries can be checked against them without reading a policy. The `postings` of money add up to
+zero, so that every balance can be replayed from the ledger alone.
 """
 
 FIELD_HEAD = """
