@@ -47,6 +47,7 @@ TIMERS = (
     "settlement.refund_due",
     "transfer.discard_due",
     "audit.lapse_requests",
+    "catalog.collect_lost",
     anchoring.TIMER,
     attestations.TIMER,
 )
@@ -70,6 +71,7 @@ def make_operations(settings: Settings) -> Operations:
         jobs = Jobs(settings, database)
         services = Services(settings, keystore, make_object_store(settings), log, jobs)
         settings.spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+    attestations.check(services)
     operations = Operations(database, services)
     jobs.operations = operations
     jobs.timers = TIMERS

@@ -12,7 +12,8 @@ import io
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -40,6 +41,9 @@ class ObjectStore(Protocol):
 
     def digests(self) -> Iterator[str]:
         """Yield the digest of every stored object."""
+
+    def discard_incomplete(self, before: datetime) -> int:
+        """Remove what puts that were killed before then left half-written; return how many pieces."""
 
 
 def make_object_store(settings: Settings) -> ObjectStore:
@@ -114,6 +118,16 @@ class FolderStore:
         for path in self._folder.glob("??/*"):
             if not path.name.startswith("."):
                 yield path.parent.name + path.name
+
+    def discard_incomplete(self, before: datetime) -> int:
+        removed = 0
+        for path in self._folder.glob("??/.incoming-*"):
+            # A put that ends at this moment renames its file away.
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < before.timestamp():
+                    path.unlink()
+                    removed += 1
+        return removed
 
 
 class S3Store:
@@ -205,6 +219,18 @@ class S3Store:
             ):
                 for item in page.get("Contents", ()):
                     yield item["Key"].removeprefix(self._prefix).replace("/", "")
+
+    def discard_incomplete(self, before: datetime) -> int:
+        removed = 0
+        with _answering():
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self._bucket, Prefix=self._prefix
+            )
+            for item in (item for page in pages for item in page.get("Uploads", ())):
+                if item["Initiated"] < before:
+                    self._client.abort_multipart_upload(Bucket=self._bucket, Key=item["Key"], UploadId=item["UploadId"])
+                    removed += 1
+        return removed
 
 
 @contextmanager

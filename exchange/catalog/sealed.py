@@ -15,15 +15,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from sqlalchemy import delete, select
+from sqlalchemy import Select, delete, select, update
 
 from contracts.errors import SealingError
 from contracts.sealing import OpenReader, SealWriter
-from exchange.catalog.models import PendingObject
+from exchange import jobs
+from exchange.catalog.models import PendingObject, VersionFile, VersionSource
 from exchange.config import Settings
-from exchange.errors import StorageError
+from exchange.errors import StorageError, UnavailableError
 from exchange.steps import Services, Step, operation
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 BLOCK = 1024 * 1024
 # An upload stores its object within seconds of the note; a day later the note can only be a crash's.
 _LOST_AFTER = timedelta(days=1)
+_BATCH = 100
+_REMOVED = "removed"
+_NAMING: list[Callable[[set[str]], Select[tuple[str]]]] = []
 
 
 @dataclass(frozen=True)
@@ -95,23 +99,78 @@ def note_object(step: Step, *, subject: str, digest: str) -> dict[str, str]:
 @operation("catalog.drop_notes", None)
 def drop_notes(step: Step, *, digests: list[str]) -> dict[str, str]:
     """Forget notes whose objects are deleted."""
-    step.session.execute(delete(PendingObject).where(PendingObject.digest.in_(digests)))
+    step.session.execute(
+        delete(PendingObject).where(PendingObject.digest.in_(digests), PendingObject.subject == _REMOVED)
+    )
     return {}
 
 
-def keep(step: Step, subject: str) -> None:
-    """Within an operation that gives the objects of `subject` their rows: drop the notes."""
-    step.session.execute(delete(PendingObject).where(PendingObject.subject == subject))
+def keep(step: Step, subject: str, digests: Iterable[str]) -> None:
+    """Within an operation that gives objects of `subject` their rows: drop their notes.
+
+    Raises UnavailableError, so that the work is done again, where an object was given up meanwhile: what has no note is not
+    there any more, or will not be in a moment.
+    """
+    wanted = set(digests)
+    dropped = delete(PendingObject).where(PendingObject.subject == subject, PendingObject.digest.in_(wanted))
+    if set(step.session.scalars(dropped.returning(PendingObject.digest))) != wanted:
+        raise UnavailableError(
+            ("What was stored for this step was given up meanwhile.", "为该步骤保存的内容已被清理。"),
+            ("Repeat the step.", "请重新执行该步骤。"),
+        )
+
+
+@operation("catalog.give_up_notes", None)
+def give_up_notes(step: Step, *, subject: str) -> dict[str, Any]:
+    """Take the notes of `subject`, so that no operation gives their objects rows any more; return the digests to delete."""
+    taken = update(PendingObject).where(PendingObject.subject == subject).values(subject=_REMOVED)
+    taken = taken.returning(PendingObject.digest).execution_options(synchronize_session=False)
+    return {"digests": sorted(step.session.scalars(taken))}
+
+
+@operation("catalog.give_up_lost", None)
+def give_up_lost(step: Step) -> dict[str, Any]:
+    """Take the notes that a crash left (at most 100 a run), as `give_up_notes` does; an object that a row names is none of them."""
+    lost = select(PendingObject).where(PendingObject.created_at <= step.now - _LOST_AFTER).limit(_BATCH)
+    notes = step.session.scalars(lost.with_for_update(key_share=True, skip_locked=True)).all()
+    digests = {note.digest for note in notes}
+    used = {digest for named in _NAMING for digest in step.session.scalars(named(digests))}
+    for note in notes:
+        if note.digest in used:
+            step.session.delete(note)
+        else:
+            note.subject = _REMOVED
+    return {"digests": sorted(digests - used)}
+
+
+def naming(query: Callable[[set[str]], Select[tuple[str]]]) -> None:
+    """Register how rows name objects: a query of those among some digests that are in use; what a row names is never collected."""
+    _NAMING.append(query)
+
+
+naming(lambda digests: select(VersionFile.object_digest).where(VersionFile.object_digest.in_(digests)))
+naming(lambda digests: select(VersionSource.object_digest).where(VersionSource.object_digest.in_(digests)))
 
 
 def discard(operations: Operations, subject: str) -> None:
-    """Delete the noted objects of `subject`, which no row names, and those that uploads lost to a crash."""
+    """Delete the noted objects of `subject`, which no row names."""
     with operations.database.reading() as session:
-        lost = datetime.now(UTC) - _LOST_AFTER
-        query = select(PendingObject.digest).where(
-            (PendingObject.subject == subject) | (PendingObject.created_at < lost)
-        )
-        digests = list(session.scalars(query))
+        found = session.scalar(select(PendingObject.digest).where(PendingObject.subject == subject).limit(1))
+    if found is not None:
+        _delete(operations, operations.run_as_system("catalog.give_up_notes", subject=subject).result["digests"])
+
+
+@jobs.timer("catalog.collect_lost")
+def collect_lost(operations: Operations) -> list[str]:
+    """Delete what crashes left in the object store, a day later; return the digests. A timer calls this."""
+    digests: list[str] = operations.run_as_system("catalog.give_up_lost").result["digests"]
+    _delete(operations, digests)
+    operations.services.objects.discard_incomplete(datetime.now(UTC) - _LOST_AFTER)
+    return digests
+
+
+def _delete(operations: Operations, digests: list[str]) -> None:
+    # The notes go last: a crash in between leaves them, and the timer deletes again.
     for digest in digests:
         operations.services.objects.delete(digest)
     if digests:
@@ -122,7 +181,7 @@ def delete_after_commit(step: Step, digests: Iterable[str]) -> None:
     """Within an operation that removes the rows of objects: delete the objects once the rows are gone."""
     for digest in digests:
         # The note makes sure that a crash right after the commit leaves nothing behind for good.
-        step.session.merge(PendingObject(digest=digest, subject="removed", created_at=step.now - _LOST_AFTER))
+        step.session.merge(PendingObject(digest=digest, subject=_REMOVED, created_at=step.now - _LOST_AFTER))
         step.after_commit.append(_deleter(step.services, digest))
 
 

@@ -216,7 +216,7 @@ def receive_file(
         )
     )  # fmt: skip
     step.session.flush()
-    sealed.keep(step, source)
+    sealed.keep(step, source, [object_digest])
     if len(version.sources) == parts:
         start_reading(step, row, version)
     return upload_state(version)

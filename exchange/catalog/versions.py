@@ -137,7 +137,7 @@ def version_ready(
     if dataset.state == "draft" or not dataset.current_version_id:
         dataset.kind = kind
     dataset.current_version_id, dataset.updated_at = row.id, step.now
-    sealed.keep(step, row.id)
+    sealed.keep(step, row.id, [file["object_digest"] for file in files])
     step.session.flush()
     if kind == "table":
         job = step.services.jobs.enqueue(step, "appraisal.appraise", subject=dataset.id, version=row.id)

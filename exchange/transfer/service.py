@@ -150,7 +150,7 @@ def start(
         _record_decision(step, agreement, row, row.reasons)
         _end(step, row, State.TERMINATED, Role.PROVIDER, row.reasons[0]["text_en"])
         return {"transfer": row.id, "state": row.state, "reasons": row.reasons}
-    stored.keep(step, row.id)
+    stored.keep(step, row.id, [artefact])
     counter.used += 1
     counter.first_use = counter.first_use or step.now
     row.use_number = counter.used

@@ -129,6 +129,13 @@ def _fail(operations: Operations, transfer: str, reason: tuple[str, str]) -> Non
     stored.discard(operations, transfer)
 
 
+stored.naming(
+    lambda digests: select(TransferProcess.artefact).where(
+        TransferProcess.artefact.in_(digests), TransferProcess.wrapped_key.is_not(None)
+    )
+)
+
+
 @operation("transfer.discard_due", None)
 def discard_due(step: Step) -> dict[str, Any]:
     """Remove the artefacts, with their keys, that expired or whose transfer was ended (at most 100 a run); a timer calls this."""

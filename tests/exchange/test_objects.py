@@ -8,6 +8,7 @@ import os
 import secrets
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,20 @@ def test_what_a_killed_put_left_is_no_object(tmp_path: Path) -> None:
     (tmp_path / "objects" / "ab").mkdir()
     (tmp_path / "objects" / "ab" / ".incoming-x").write_bytes(b"half")
     assert list(store.digests()) == []
+
+
+def test_half_written_uploads_are_removed_and_whole_objects_stay(store: ObjectStore, file: Any) -> None:
+    digest = store.put(file(b"whole"))
+    if isinstance(store, S3Store):
+        store._client.create_multipart_upload(Bucket=store._bucket, Key=store._key(ABSENT))
+    else:
+        assert isinstance(store, FolderStore)
+        (store._folder / digest[:2] / ".incoming-x").write_bytes(b"half")
+    now = datetime.now(UTC)
+    assert store.discard_incomplete(now - timedelta(hours=1)) == 0
+    assert store.discard_incomplete(now + timedelta(hours=1)) == 1
+    assert store.discard_incomplete(now + timedelta(hours=1)) == 0
+    assert list(store.digests()) == [digest]
 
 
 # -- S3 --------------------------------------------------------------------------------------------------------------
