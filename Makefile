@@ -5,9 +5,11 @@ BIN := $(VENV)/bin
 DATA ?=
 ROWS ?= 20000
 CHAIN := build/chain
-# A real node for `make test-chain`: this binary, or the anvil at the address NODE.
+# A real node for `make test-chain`: this binary, or whatever node answers at the address NODE (with a funded key in NODE_KEY,
+# where it is no test node).
 ANVIL ?= $(CHAIN)/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil
 NODE ?=
+NODE_KEY ?=
 VYPER ?= $(CHAIN)/vyper/bin/vyper
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-virtualenv
 
@@ -46,8 +48,8 @@ test: $(VENV)/.tested ## install and pass all tests
 test-s3: $(VENV)/.tested ## the object-store suite on a real one-node Ceph RADOS gateway (needs Debian's ceph packages)
 	@bash tests/s3/ceph.sh $(BIN)/python -m pytest tests/exchange/test_objects.py $(ARGS)
 
-test-chain: $(VENV)/.tested $(VYPER) $(if $(NODE),,$(ANVIL)) ## anchoring on a real node, and the contract compiled anew (needs npm, or NODE=address of an anvil)
-	@EXCHANGE_TEST_VYPER=$(abspath $(VYPER)) $(if $(NODE),EXCHANGE_TEST_NODE=$(NODE),EXCHANGE_TEST_ANVIL=$(abspath $(ANVIL))) \
+test-chain: $(VENV)/.tested $(VYPER) $(if $(NODE),,$(ANVIL)) ## anchoring on a real node, and the contract compiled anew (needs npm, or NODE=address)
+	@EXCHANGE_TEST_VYPER=$(abspath $(VYPER)) $(if $(NODE),EXCHANGE_TEST_NODE=$(NODE) EXCHANGE_TEST_NODE_KEY=$(NODE_KEY),EXCHANGE_TEST_ANVIL=$(abspath $(ANVIL))) \
 		$(BIN)/python -m pytest tests/chain $(ARGS)
 
 contract: $(VENV)/.tested $(VYPER) ## compile the contract's source into its artefact

@@ -1,7 +1,8 @@
 """Chains to anchor on: eth-tester in this process for every run, a real node where one is named.
 
-EXCHANGE_TEST_ANVIL names the binary of anvil, EXCHANGE_TEST_NODE the address of an anvil that runs already, and
-EXCHANGE_TEST_VYPER the compiler of the contract; `make test-chain` sets them.
+EXCHANGE_TEST_ANVIL names the binary of anvil, EXCHANGE_TEST_NODE the address of any node that runs already (with a funded
+key in EXCHANGE_TEST_NODE_KEY, where it is no test node), and EXCHANGE_TEST_VYPER the compiler of the contract; `make
+test-chain` sets them.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ def tester_anchoring(tester_chain: Any) -> Anchoring:
 
 def _deployed(chain: Any) -> Anchoring:
     node, account = Node.at(chain.url), Account(secrets.token_bytes(32))
-    chain.fund(account.address, 10**18)
+    chain.fund(account.address, 10**17)
     contract = deploy(node, account, chain.chain_id, 100 * GWEI, lambda _: chain.mine())
     return Anchoring(chain, node, account, contract)
 
