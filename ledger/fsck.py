@@ -5,22 +5,29 @@ bytes, and compares it with what is stored beside them, with every checkpoint th
 checkpoints that the auditor has kept.
 """
 
-from collections.abc import Callable, Sequence
+import itertools
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ledger import checkpoint
 from ledger.attestation import Attestations
 from ledger.checkpoint import Checkpoint
-from ledger.entry import SIGNATURE, SIGNER, Entry, Erased, verify_opening, verify_signature
-from ledger.errors import SignatureError, VerificationError
+from ledger.entry import SIGNATURE, SIGNER, Entry, Erased, Opening, Signature, verify_opening, verify_signature
+from ledger.errors import LedgerError, SignatureError, VerificationError
 from ledger.hashing import HASH_SIZE, leaf_hash
 from ledger.note import Verifier
 from ledger.storage import Record, Storage, StoredCheckpoint
-from ledger.tree import KEPT_LEVEL, Frontier
+from ledger.tree import KEPT_LEVEL, Growth
 
 Progress = Callable[[int, int], None]
 """Called with (done, total)."""
+
+_TOGETHER = 4096
+"""How many signatures wait to be checked together, on all cores."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class FsckReport:
-    """What a whole-log check found. `root` is the root computed from the entries' bytes."""
+    """What a whole-log check found. `root` is the root computed from the entries' bytes.
+
+    `openings` says whether the openings, and with them the signatures, were looked at.
+    """
 
     size: int
     root: bytes
@@ -42,6 +52,7 @@ class FsckReport:
     pinned: bool
     checkpoints: int
     erased: int
+    openings: bool = True
     problems: list[Problem] = field(default_factory=list)
 
     @property
@@ -59,6 +70,7 @@ class FsckReport:
             "pinned": self.pinned,
             "checkpoints": self.checkpoints,
             "erased": self.erased,
+            "openings": self.openings,
             "problems": [
                 {"index": None if p.index is None else str(p.index), "check": p.check, "detail": p.detail}
                 for p in self.problems
@@ -71,69 +83,132 @@ def fsck(
     trusted_vkey: str | None = None,
     *,
     kept: Sequence[str] = (),
+    openings: bool = True,
+    threads: int | None = None,
     progress: Progress | None = None,
 ) -> FsckReport:
     """Check a whole log and report every problem, each with the index it is about.
 
     `trusted_vkey` is the log's key obtained by another way; without it the one that the genesis entry
     states is used. `kept` are signed checkpoints that were kept elsewhere: a log that was cut short or
-    replaced as a whole is found by these alone. Raises LedgerUnavailableError when the storage cannot
-    be read, SignatureError when the key or a kept checkpoint is malformed.
+    replaced as a whole is found by these alone. Without `openings` only what is public is checked: the
+    entries, chain, tree, checkpoints and counters. Signatures are checked by `threads`, one for each core
+    if not told otherwise. Raises LedgerUnavailableError when the storage cannot be read, SignatureError
+    when the key or a kept checkpoint is malformed.
     """
     if trusted_vkey is not None:
         trusted_vkey = Verifier.from_vkey(trusted_vkey).to_vkey()
-    return _Fsck(storage, trusted_vkey).run(kept, progress)
+    threads = threads or _cores()
+    with ThreadPoolExecutor(threads) as pool:
+        return _Fsck(storage, trusted_vkey, openings, _Signatures(pool, threads)).run(kept, progress)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Signatures:
+    """Signatures that wait to be checked together: the arithmetic, most of the work of an audit, keeps no other thread waiting."""
+
+    def __init__(self, pool: Executor, threads: int) -> None:
+        self._pool = pool
+        self._threads = threads
+        self._waiting: list[tuple[Callable[[], Any], Callable[[Any], None]]] = []
+
+    def add(self, check: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        """Let `then` have, in the order of adding, what `check` returns or the LedgerError that it raises."""
+        self._waiting.append((check, then))
+        if len(self._waiting) >= _TOGETHER:
+            self.finish()
+
+    def finish(self) -> None:
+        """Check all that wait."""
+        waiting, self._waiting = self._waiting, []
+        share = -(-len(waiting) // self._threads) or 1
+        parts = [waiting[start : start + share] for start in range(0, len(waiting), share)]
+        found = [outcome for outcomes in self._pool.map(_outcomes, parts) for outcome in outcomes]
+        for (_, then), outcome in zip(waiting, found, strict=True):
+            then(outcome)
+
+
+def _outcomes(waiting: Sequence[tuple[Callable[[], Any], object]]) -> list[Any]:
+    found = []
+    for check, _ in waiting:
+        try:
+            found.append(check())
+        except LedgerError as error:
+            found.append(error)
+    return found
 
 
 class _Fsck:
-    def __init__(self, storage: Storage[Any], trusted_vkey: str | None) -> None:
+    def __init__(
+        self, storage: Storage[Any], trusted_vkey: str | None, openings: bool, signatures: _Signatures
+    ) -> None:
         self.storage = storage
         self.pinned = trusted_vkey is not None
         self.vkey = trusted_vkey
+        self.with_openings = openings
+        self.signatures = signatures
         self.problems: list[Problem] = []
-        self.frontier = Frontier()
+        self.tree = Growth()
         self.last_leaf: bytes | None = None
-        self.roots: dict[int, bytes] = {}
-        self.counters: dict[str, int] = {}
+        # Checkpoints come and are checked as the tree grows, since there may be one for each entry.
+        self.signed: Iterator[StoredCheckpoint] = iter(())
+        self.next_signed: StoredCheckpoint | None = None
+        self.checkpoints = 0
+        self.kept_roots: dict[int, bytes] = {}
+        # By the 16 bytes of the agreement's UUID: this is what grows with the log.
+        self.counters: dict[bytes, int] = {}
         self.known = Attestations()
         self.erased = 0
 
     def run(self, kept: Sequence[str], progress: Progress | None) -> FsckReport:
-        stated = self.storage.view().frontier
-        signed = list(self.storage.checkpoints())
-        sizes = {item.size for item in signed} | {checkpoint.unsafe_parse(note).size for note in kept}
-        for record in self.storage.records(0, stated.size):
-            while self.frontier.size < record.index:
-                self._add(self.frontier.size, "entry", "is missing")
-                self._grow(self._missing_leaf(self.frontier.size, record), sizes)
-            self._check_record(record, sizes)
+        view = self.storage.view()
+        stated = view.frontier
+        if view.checkpoint is None:
+            self._add(None, "checkpoint", "the log has signed no checkpoint")
+        else:
+            # Those that are signed while the check is running are of entries that it does not look at.
+            last = view.checkpoint.size
+            self.signed = itertools.takewhile(lambda item: item.size <= last, self.storage.checkpoints())
+            self.next_signed = next(self.signed, None)
+        self.kept_roots = {checkpoint.unsafe_parse(note).size: b"" for note in kept}
+        for record in self.storage.records(0, stated.size, openings=self.with_openings):
+            while self.tree.size < record.index:
+                self._add(self.tree.size, "entry", "is missing")
+                self._grow(self._missing_leaf(self.tree.size, record))
+            self._check_record(record)
             if progress is not None:
-                progress(self.frontier.size, stated.size)
-        if self.frontier != stated:
-            self._add(None, "head", f"the head of size {stated.size} is not that of the {self.frontier.size} entries")
-        self._check_checkpoints(signed)
+                progress(self.tree.size, stated.size)
+        found = self.tree.frontier()
+        if found != stated:
+            self._add(None, "head", f"the head of size {stated.size} is not that of the {found.size} entries")
+        while self.next_signed is not None:
+            self._check_signed()
+        self.signatures.finish()
         for note in kept:
             self._check_kept(note)
-        for statement_id in self.storage.unplaced():
-            self._add(None, "statement", f"{statement_id} was recorded and is neither integrated nor pending")
+        for recorded in self.storage.unplaced():
+            self._add(None, "statement", f"{recorded} was recorded and is neither integrated nor pending")
         return FsckReport(
-            size=self.frontier.size,
-            root=self.frontier.root(),
+            size=found.size,
+            root=found.root(),
             vkey=self.vkey,
             pinned=self.pinned,
-            checkpoints=len(signed),
+            checkpoints=self.checkpoints,
             erased=self.erased,
-            problems=self.problems,
+            openings=self.with_openings,
+            # Those of signatures were found later than others of the same entry, or of entries after it.
+            problems=sorted(self.problems, key=lambda item: (item.index is None, item.index or 0)),
         )
 
-    def _check_record(self, record: Record, sizes: set[int]) -> None:
+    def _check_record(self, record: Record) -> None:
         leaf = leaf_hash(record.body)
-        try:
-            entry = Entry.parse(record.body)
-        except VerificationError as error:
-            self._add(record.index, "entry", error.problems[0])
+        if record.entry is None:
+            self._add(record.index, "entry", self._malformed(record.body))
         else:
-            self._check_entry(record, entry)
+            self._check_entry(record, record.entry)
         stored = record.hashes[0]
         if stored is None:
             self._add(record.index, "tree", "its leaf hash is missing")
@@ -141,8 +216,15 @@ class _Fsck:
             # Going on with the stored hash, the damage is named here and not at every later entry.
             self._add(record.index, "tree", "its bytes do not have the leaf hash that is stored")
             leaf = stored
-        if self._grow(leaf, sizes)[KEPT_LEVEL:] != list(record.hashes[1:]):
+        if self._grow(leaf)[KEPT_LEVEL:] != record.hashes[1:]:
             self._add(record.index, "tree", "a subtree hash stored with it is missing or not that of its entries")
+
+    def _malformed(self, body: bytes) -> str:
+        try:
+            Entry.parse(body)
+        except VerificationError as error:
+            return str(error.problems[0])
+        return "was not read"
 
     def _check_entry(self, record: Record, entry: Entry) -> None:
         index = record.index
@@ -150,19 +232,19 @@ class _Fsck:
             self._add(index, "entry", f"says that it is entry {entry.index}")
         if entry.previous != self.last_leaf:
             self._add(index, "chain", f"does not follow from entry {index - 1}" if index else "has a predecessor")
-        if (entry.statement_id, entry.agreement, entry.counter) != (
-            record.statement_id,
-            record.agreement,
-            record.counter,
-        ):
+        if not record.is_filed:
             self._add(index, "entry", "is filed under another statement, agreement or counter than it says")
         if entry.agreement is not None and entry.counter is not None:
-            before = self.counters.get(entry.agreement, 0)
+            agreement = bytes.fromhex(entry.agreement[9:].replace("-", ""))
+            before = self.counters.get(agreement, 0)
             if entry.counter != before + 1:
                 detail = f"is statement {entry.counter} of {entry.agreement}, after statement {before}"
                 self._add(index, "counter", detail)
-            self.counters[entry.agreement] = entry.counter
-        self._check_openings(record, entry)
+            self.counters[agreement] = entry.counter
+        if self.with_openings:
+            self._check_openings(record, entry)
+        elif index == 0 and self.vkey is None:
+            self._learn_key(entry, self.storage.openings(entry.statement_id))
 
     def _check_openings(self, record: Record, entry: Entry) -> None:
         values = {}
@@ -178,59 +260,88 @@ class _Fsck:
             except VerificationError as error:
                 self._add(record.index, "opening", error.problems[0])
         if record.index == 0 and self.vkey is None:
-            self.vkey = values.get("log_key")
-        if SIGNER not in values or SIGNATURE not in values:
-            return
-        try:
-            signature = verify_signature(entry, values[SIGNER], values[SIGNATURE])
-        except VerificationError as error:
-            self._add(record.index, "signature", error.problems[0])
-            return
-        self.known.learn(entry.kind, values, values[SIGNER], signature.public)
+            self._learn_key(entry, record.openings)
+        if SIGNER in values and SIGNATURE in values:
+            check = partial(verify_signature, entry, values[SIGNER], values[SIGNATURE])
+            self.signatures.add(check, partial(self._check_signature, entry, values))
 
-    def _grow(self, leaf: bytes, sizes: set[int]) -> list[bytes]:
+    def _check_signature(self, entry: Entry, values: Mapping[str, Any], found: Signature | LedgerError) -> None:
+        if isinstance(found, LedgerError):
+            self._add(entry.index, "signature", _words(found))
+        else:
+            self.known.learn(entry.kind, values, values[SIGNER], found.public)
+
+    def _learn_key(self, genesis: Entry, openings: Mapping[str, Opening | Erased]) -> None:
+        opening = openings.get("log_key")
+        try:
+            if isinstance(opening, Opening):
+                verify_opening(genesis, "log_key", opening)
+                self.vkey = opening.value if isinstance(opening.value, str) else None
+        except VerificationError:
+            pass  # Without openings nothing else says so; with them it has been said.
+
+    def _grow(self, leaf: bytes) -> list[bytes]:
         """Add a leaf to the tree; return the hashes that a storage keeps with it."""
-        self.frontier, created = self.frontier.extend([leaf])
+        created = self.tree.add(leaf)
         self.last_leaf = leaf
-        if self.frontier.size in sizes:
-            self.roots[self.frontier.size] = self.frontier.root()
+        if self.tree.size in self.kept_roots:
+            self.kept_roots[self.tree.size] = self.tree.root()
+        while self.next_signed is not None and self.next_signed.size <= self.tree.size:
+            self._check_signed()
         return created
 
     def _missing_leaf(self, index: int, after: Record) -> bytes:
         """Return the leaf hash of an entry that is not there, if the one after it says what it was."""
-        try:
-            found = Entry.parse(after.body).previous if after.index == index + 1 else None
-        except VerificationError:
-            found = None
+        found = after.entry.previous if after.entry is not None and after.index == index + 1 else None
         return found or bytes(HASH_SIZE)
 
-    def _check_checkpoints(self, signed: Sequence[StoredCheckpoint]) -> None:
-        if not signed:
-            self._add(None, "checkpoint", "the log has signed no checkpoint")
-        for item in signed:
-            found = self._verified(item.note, "the log's checkpoint")
-            if found is not None and (found.size, found.root) != (item.size, item.root):
-                self._add(None, "checkpoint", f"the checkpoint filed as size {item.size} says otherwise")
+    def _check_signed(self) -> None:
+        """Check the next of the log's own checkpoints, which is of the tree as it is now or of a larger one."""
+        item = self.next_signed
+        if item is None:
+            return
+        self.checkpoints += 1
+        self.next_signed = next(self.signed, None)
+        root = self.tree.root() if item.size == self.tree.size else None
+        check = partial(self._verify, item.note, "the log's checkpoint")
+        self.signatures.add(check, partial(self._compare_signed, item, root))
+
+    def _compare_signed(self, item: StoredCheckpoint, root: bytes | None, found: Checkpoint | LedgerError) -> None:
+        if isinstance(found, LedgerError):
+            self._add(None, "checkpoint", _words(found))
+        elif (found.size, found.root) != (item.size, item.root):
+            self._add(None, "checkpoint", f"the checkpoint filed as size {item.size} says otherwise")
+        else:
+            self._compare(found, root, "the log's checkpoint")
 
     def _check_kept(self, note: str) -> None:
-        self._verified(note, "the kept checkpoint")
-
-    def _verified(self, note: str, what: str) -> Checkpoint | None:
-        """Check a signed checkpoint against the tree; return it if its signature holds."""
         try:
-            if self.vkey is None:
-                raise SignatureError("no log key is known")
-            found = checkpoint.verify(note, self.vkey)
+            found = self._verify(note, "the kept checkpoint")
         except SignatureError as error:
-            self._add(None, "checkpoint", f"{what} does not hold: {error}")
-            return None
-        if found.size > self.frontier.size:
-            detail = f"{what} is of size {found.size}, the log has {self.frontier.size} entries: it was cut short"
+            self._add(None, "checkpoint", _words(error))
+            return
+        self._compare(found, self.kept_roots.get(found.size), "the kept checkpoint")
+
+    def _verify(self, note: str, what: str) -> Checkpoint:
+        if self.vkey is None:
+            raise SignatureError(f"{what} does not hold: no log key is known")
+        try:
+            return checkpoint.verify(note, self.vkey)
+        except SignatureError as error:
+            raise SignatureError(f"{what} does not hold: {error}") from error
+
+    def _compare(self, found: Checkpoint, root: bytes | None, what: str) -> None:
+        """Compare a checkpoint with the root of the entries at its size, None where there are not as many."""
+        if found.size > self.tree.size:
+            detail = f"{what} is of size {found.size}, the log has {self.tree.size} entries: it was cut short"
             self._add(None, "checkpoint", detail)
-        elif found.size and self.roots[found.size] != found.root:
+        elif found.size and root != found.root:
             detail = f"{what} of size {found.size} is of another tree: an entry below {found.size} was changed"
             self._add(None, "checkpoint", detail)
-        return found
 
     def _add(self, index: int | None, check: str, detail: str) -> None:
         self.problems.append(Problem(index, check, detail))
+
+
+def _words(error: LedgerError) -> str:
+    return str(error.problems[0]) if isinstance(error, VerificationError) else str(error)

@@ -91,19 +91,10 @@ class Frontier:
 
         The hashes belong at consecutive positions from `hash_count(self.size)` on.
         """
-        size, hashes = self.size, list(self.hashes)
-        created = []
+        growth, created = Growth(self), []
         for leaf in leaves:
-            created.append(leaf)
-            current = leaf
-            remaining = size
-            while remaining & 1:
-                current = node_hash(hashes.pop(), current)
-                created.append(current)
-                remaining >>= 1
-            hashes.append(current)
-            size += 1
-        return Frontier(size, tuple(hashes)), created
+            created += growth.add(leaf)
+        return growth.frontier(), created
 
     def to_bytes(self) -> bytes:
         """Return the peaks, 32 bytes each, left to right."""
@@ -113,3 +104,30 @@ class Frontier:
     def from_bytes(cls, size: int, data: bytes) -> "Frontier":
         """Rebuild a frontier. Raises ProofError when the peaks do not fit the size."""
         return cls(size, tuple(data[i : i + HASH_SIZE] for i in range(0, len(data), HASH_SIZE)))
+
+
+class Growth:
+    """A tree that grows in place, leaf by leaf."""
+
+    def __init__(self, start: Frontier = Frontier()) -> None:
+        self.size = start.size
+        self._hashes = list(start.hashes)
+
+    def add(self, leaf: bytes) -> list[bytes]:
+        """Append a leaf hash; return the hashes that come into being: it, and the subtrees it completes, upwards."""
+        created, current, hashes, remaining = [leaf], leaf, self._hashes, self.size
+        while remaining & 1:
+            current = node_hash(hashes.pop(), current)
+            created.append(current)
+            remaining >>= 1
+        hashes.append(current)
+        self.size += 1
+        return created
+
+    def root(self) -> bytes:
+        """Return the Merkle tree hash of all leaves so far."""
+        return fold(self._hashes)
+
+    def frontier(self) -> Frontier:
+        """Return the tree as it is now."""
+        return Frontier(self.size, tuple(self._hashes))

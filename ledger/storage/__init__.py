@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from ledger.entry import Admitted, Erased, Opening
+from ledger.entry import Admitted, Entry, Erased, Opening
 from ledger.tree import Frontier
 
 C = TypeVar("C")
@@ -50,18 +50,18 @@ class View:
 class Record:
     """All that is stored about an entry, for checking it.
 
-    `hashes` are those that are kept for it, None where one is missing: its leaf hash, then the subtrees
-    of `ledger.tree.KEPT_LEVEL` and above that it completes. It is filed under an empty `statement_id`
-    where no statement is filed at its index under the id that it states.
+    `entry` is what the bytes say, None where they are not those of an entry. It `is_filed` when its
+    statement, and its agreement's counter, are known to stand at its index. `hashes` are those that are
+    kept for it, None where one is missing: its leaf hash, then the subtrees of `ledger.tree.KEPT_LEVEL`
+    and above that it completes.
     """
 
     index: int
-    statement_id: str
-    agreement: str | None
-    counter: int | None
     body: bytes
+    entry: Entry | None
+    is_filed: bool
     openings: Mapping[str, Opening | Erased]
-    hashes: tuple[bytes | None, ...]
+    hashes: Sequence[bytes | None]
 
 
 class Storage(Protocol[C]):
@@ -104,8 +104,8 @@ class Storage(Protocol[C]):
     def bodies(self, start: int, stop: int) -> Iterator[bytes]:
         """Yield the bytes of the entries start..stop that exist, in order."""
 
-    def records(self, start: int, stop: int) -> Iterator[Record]:
-        """Yield all that is stored about the entries start..stop that exist, in order."""
+    def records(self, start: int, stop: int, *, openings: bool = True) -> Iterator[Record]:
+        """Yield all that is stored about the entries start..stop that exist, in order; `openings` only if wanted."""
 
     def unplaced(self) -> Sequence[str]:
         """Return what was recorded of statements that are neither integrated nor pending, in words."""

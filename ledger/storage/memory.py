@@ -85,18 +85,17 @@ class MemoryStorage:
     def bodies(self, start: int, stop: int) -> Iterator[bytes]:
         yield from self._bodies[start:stop]
 
-    def records(self, start: int, stop: int) -> Iterator[Record]:
+    def records(self, start: int, stop: int, *, openings: bool = True) -> Iterator[Record]:
         for index, body in enumerate(self._bodies[start:stop], start):
             entry = Entry.parse(body)
             first, after = hash_count(index), hash_count(index + 1)
             yield Record(
                 index=index,
-                statement_id=entry.statement_id,
-                agreement=entry.agreement,
-                counter=entry.counter,
                 body=body,
-                openings=self.openings(entry.statement_id),
-                hashes=(self._hashes[first], *self._hashes[first + KEPT_LEVEL : after]),
+                entry=entry,
+                is_filed=self._indexes.get(entry.statement_id) == index,
+                openings=self.openings(entry.statement_id) if openings else {},
+                hashes=[self._hashes[first], *self._hashes[first + KEPT_LEVEL : after]],
             )
 
     def unplaced(self) -> Sequence[str]:

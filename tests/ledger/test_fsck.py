@@ -101,6 +101,49 @@ def test_an_untouched_log_is_whole(filled):
     assert report.to_json()["ok"] is True
 
 
+def test_what_is_recorded_during_the_check_is_no_problem(filled, record):
+    checkpoints = filled.storage.checkpoints
+
+    def grow(done, total):
+        filled.receipt(record(filled))
+
+    report = fsck(filled.storage, filled.vkey, progress=grow)
+    assert report.problems == []
+    assert (report.size, report.checkpoints) == (10, 10)
+    assert len(list(checkpoints())) == 20
+
+
+def test_what_is_public_is_checked_without_the_openings(filled):
+    attacker = Attacker(filled)
+    attacker.do("DELETE FROM ledger_openings WHERE field = 'signature'")
+    report = fsck(filled.storage, filled.vkey, openings=False)
+    assert report.ok
+    assert not report.to_json()["openings"]
+    assert (report.size, report.root, report.checkpoints) == (10, filled.root(10), 10)
+    assert fsck(filled.storage, openings=False).vkey == filled.vkey
+    attacker.set_body(4, attacker.body(4).replace(b"dataset.offered", b"dataset.removed"))
+    assert (4, "tree") in found(filled, openings=False)
+    attacker.do("DELETE FROM ledger_openings WHERE field = 'log_key'")
+    assert {problem.check for problem in fsck(filled.storage, openings=False).problems} == {"tree", "checkpoint"}
+
+
+@pytest.mark.parametrize("together", [1, 3, 1000])
+def test_signatures_are_checked_together_and_each_problem_is_named_in_order(filled, monkeypatch, together):
+    monkeypatch.setattr("ledger.fsck._TOGETHER", together)
+    attacker = Attacker(filled)
+    attacker.do("UPDATE ledger_checkpoints SET note = 'x' WHERE size IN (3, 10)")
+    for index in (2, 6, 9):
+        attacker.set_body(index, attacker.body(index).replace(b"T08:00:00Z", b"T09:00:00Z"))
+    problems = fsck(filled.storage, filled.vkey, threads=3).problems
+    assert [(problem.index, problem.check) for problem in problems if problem.check != "tree"] == [
+        (2, "signature"),
+        (6, "signature"),
+        (9, "signature"),
+        (None, "checkpoint"),
+        (None, "checkpoint"),
+    ]
+
+
 def test_without_a_key_the_one_in_the_genesis_is_used_and_said_so(filled):
     report = fsck(filled.storage)
     assert report.ok

@@ -194,6 +194,16 @@ def test_a_tampered_database_fails_and_the_entry_is_named(case, capsys, sqlite_l
     assert report["problems"][0] == {"index": "3", "check": "entry", "detail": "is missing"}
 
 
+def test_what_is_public_can_be_checked_alone(sqlite_log, sqlite_url, capsys):
+    with sqlite_log.storage.engine.begin() as connection:
+        connection.exec_driver_sql("DROP TRIGGER ledger_openings_no_DELETE")
+        connection.exec_driver_sql("DELETE FROM ledger_openings WHERE field = 'statement_key'")
+    sqlite_log.storage.engine.dispose()
+    assert main(["fsck", sqlite_url, "--key", sqlite_log.vkey]) == 1
+    assert main(["fsck", sqlite_url, "--key", sqlite_log.vkey, "--public"]) == 0
+    assert "VERIFIED: chain, tree, checkpoints, counters agree." in capsys.readouterr().out
+
+
 @pytest.mark.postgresql
 def test_a_whole_log_is_checked_on_postgresql(postgresql_url, postgresql_log, record, capsys):
     postgresql_log.receipt(record(postgresql_log))

@@ -1,19 +1,14 @@
 """What stands in the rows of the log, as the rest of the ledger knows it, and the other way round."""
 
-import re
 import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ledger.entry import Erased, Opening
+from ledger.entry import Entry, Erased, Opening
+from ledger.errors import VerificationError
 from ledger.statement import URN
 from ledger.tree import KEPT_LEVEL, hash_count
 
-_URN = rb"urn:uuid:[0-9a-f-]{36}"
-_STATED = re.compile(
-    rb'"statement":\{(?:"agreement":"(%b)",)?"at":"[^"]*","commitments":\{[^}]*\}'
-    rb',(?:"counter":"([0-9]{1,19})",)?"id":"(%b)"' % (_URN, _URN)
-)
 Row = tuple[bytes, bytes | None, int | None, bytes, bytes]
 """What is sequenced of a statement: id, agreement and counter as stored, payload and signature."""
 
@@ -34,15 +29,12 @@ def columns(rows: Sequence[Row]) -> dict[str, list[Any]]:
     return {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
 
 
-def stated_in(body: bytes) -> tuple[bytes, bytes | None, int | None]:
-    """Return the statement's id, agreement and counter that an entry's bytes state, as they are stored."""
-    found = _STATED.search(body)
-    if found is None:
-        return b"", None, None
-    agreement, counter, statement_id = found.groups()
-    if agreement is None or counter is None or int(counter) >= 2**63:
-        return key_of(statement_id.decode()), None, None
-    return key_of(statement_id.decode()), key_of(agreement.decode()), int(counter)
+def entry_of(body: bytes) -> Entry | None:
+    """Return what stored bytes say as an entry, None where they are not those of one."""
+    try:
+        return Entry.parse(body)
+    except VerificationError:
+        return None
 
 
 def kept_hashes(first: int, size: int, created: Sequence[bytes]) -> list[tuple[int, bytes]]:

@@ -87,7 +87,9 @@ ADD_CHECKPOINT = f"""
     FROM (SELECT coalesce(max(size), {NO_CHECKPOINT}) AS size FROM ledger_checkpoints) AS latest
     WHERE latest.size < :size
 """  # noqa: S608  # A number of this package.
-CHECKPOINTS = "SELECT size, root, note FROM ledger_checkpoints ORDER BY size"
+CHECKPOINTS = f"""
+    SELECT size, root, note FROM ledger_checkpoints WHERE size > :after ORDER BY size LIMIT {BATCH}
+"""  # noqa: S608  # A number of this file.
 
 # `{wanted}` becomes the list of what is wanted, in the form of each database.
 HASHES = "SELECT position, hash FROM ledger_hashes WHERE position {wanted}"

@@ -16,12 +16,12 @@ from sqlalchemy import exc
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 
-from ledger.entry import Admitted, Erased, Opening, entry_bytes
+from ledger.entry import Admitted, Entry, Erased, Opening, entry_bytes
 from ledger.errors import AdmissionError, LedgerError, LedgerUnavailableError, VerificationError
 from ledger.hashing import leaf_hash
 from ledger.storage import Record, StoredCheckpoint, View
 from ledger.storage.sql import statements as sql
-from ledger.storage.sql.rows import Row, columns, kept_hashes, key_of, openings_of, stated_in, urn_of
+from ledger.storage.sql.rows import Row, columns, entry_of, kept_hashes, key_of, openings_of, urn_of
 from ledger.storage.sql.schema import head, metadata, openings
 from ledger.tree import KEPT_LEVEL, Frontier, complete_root, hash_count, subtree
 
@@ -130,30 +130,22 @@ class SqlStorage:
         for rows in self._batches(start, stop):
             yield from (body for _, _, body in rows)
 
-    def records(self, start: int, stop: int) -> Iterator[Record]:
+    def records(self, start: int, stop: int, *, openings: bool = True) -> Iterator[Record]:
         for rows in self._batches(start, stop):
-            stated = {index: stated_in(body) for index, _, body in rows}
+            parsed = [entry_of(body) for _, _, body in rows]
+            keys = [b"" if entry is None else key_of(entry.statement_id) for entry in parsed]
+            counted = [_counter(entry) for entry in parsed]
             with self._reading() as connection:
-                keys = [key for key, _, _ in stated.values()]
                 places = dict(self._wanted(connection, sql.PLACES, keys))
-                counted = self._counted(connection, [(a, c) for _, a, c in stated.values() if a is not None])
-                opened = self._wanted(connection, sql.OPENINGS, keys)
+                counters = self._counted(connection, [pair for pair in counted if pair is not None])
+                opened = openings_of(self._wanted(connection, sql.OPENINGS, keys) if openings else [])
                 span = {"start": hash_count(rows[0][0]), "stop": hash_count(rows[-1][0] + 1)}
                 nodes = dict(self._run(connection, sql.HASH_RANGE, span).fetchall())
-            fields = openings_of(opened)
-            for index, leaf, body in rows:
-                key, agreement, counter = stated[index]
-                is_counted = counted.get((agreement, counter)) == index
+            for (index, leaf, body), entry, key, pair in zip(rows, parsed, keys, counted, strict=True):
                 first, after = hash_count(index) + KEPT_LEVEL, hash_count(index + 1)
-                yield Record(
-                    index=index,
-                    statement_id=urn_of(key) if places.get(key) == index else "",
-                    agreement=urn_of(agreement) if agreement is not None and is_counted else None,
-                    counter=counter if is_counted else None,
-                    body=body,
-                    openings=fields.get(key, {}),
-                    hashes=(leaf, *(nodes.get(place) for place in range(first, after))),
-                )
+                is_filed = places.get(key) == index and (pair is None or counters.get(pair) == index)
+                hashes = [leaf, *(nodes.get(place) for place in range(first, after))] if first < after else [leaf]
+                yield Record(index, body, entry, is_filed, opened.get(key, {}), hashes)
 
     def unplaced(self) -> Sequence[str]:
         with self._reading() as connection:
@@ -162,19 +154,23 @@ class SqlStorage:
             is_crowded = self._run(connection, sql.IS_CROWDED).fetchone()
             crowded = self._run(connection, sql.CROWDED).fetchall() if is_crowded and is_crowded[0] else []
         for key, index in crowded:
-            found += [urn_of(key) for body in self.bodies(index, index + 1) if stated_in(body)[0] != key]
+            found += [urn_of(key) for body in self.bodies(index, index + 1) if not _is_of(body, statement=urn_of(key))]
         return found + [f"statement {counter} of {urn_of(agreement)}" for agreement, counter in uncounted]
 
     def checkpoints(self) -> Iterator[StoredCheckpoint]:
-        with self._reading() as connection:
-            rows = self._run(connection, sql.CHECKPOINTS).fetchall()
-        for size, root, note in rows:
-            yield StoredCheckpoint(size, root, note)
+        after = -1
+        while True:
+            with self._reading() as connection:
+                rows = self._run(connection, sql.CHECKPOINTS, {"after": after}).fetchall()
+            for after, root, note in rows:
+                yield StoredCheckpoint(after, root, note)
+            if not rows:
+                return
 
     def bodies_of_agreement(self, agreement: str) -> Sequence[bytes]:
         with self._reading() as connection:
             rows = self._run(connection, sql.OF_AGREEMENT, {"agreement": key_of(agreement)}).fetchall()
-        return [body for (body,) in rows if stated_in(body)[1] == key_of(agreement)]
+        return [body for (body,) in rows if _is_of(body, agreement=agreement)]
 
     def openings(self, statement_id: str) -> Mapping[str, Opening | Erased]:
         key = key_of(statement_id)
@@ -295,9 +291,7 @@ class SqlStorage:
             return list(_driver(connection).execute(template.format(wanted=f"IN ({places})"), wanted))
         return connection.execute(_text(template.format(wanted="= ANY (:wanted)")), {"wanted": list(wanted)}).all()
 
-    def _counted(
-        self, connection: Connection, pairs: Sequence[tuple[bytes | None, int | None]]
-    ) -> dict[tuple[bytes | None, int | None], int]:
+    def _counted(self, connection: Connection, pairs: Sequence[tuple[bytes, int]]) -> dict[tuple[bytes, int], int]:
         """Return where the statements of some agreements and counters stand."""
         if not pairs:
             return {}
@@ -364,6 +358,18 @@ def _driver(connection: Connection) -> Any:
 def _set(driver: Any, pragmas: Mapping[str, int]) -> None:
     for name, value in pragmas.items():
         driver.execute(f"PRAGMA {name} = {value}").close()
+
+
+def _counter(entry: Entry | None) -> tuple[bytes, int] | None:
+    """Return agreement and counter of an entry as they are stored, if it has any that a database can hold."""
+    if entry is None or entry.agreement is None or entry.counter is None or entry.counter >= 2**63:
+        return None
+    return key_of(entry.agreement), entry.counter
+
+
+def _is_of(body: bytes, *, statement: str | None = None, agreement: str | None = None) -> bool:
+    entry = entry_of(body)
+    return entry is not None and statement in (None, entry.statement_id) and agreement in (None, entry.agreement)
 
 
 _text = functools.cache(sa.text)
