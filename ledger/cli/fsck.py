@@ -45,7 +45,7 @@ def _print(report: FsckReport) -> None:
     if report.problems:
         print(f"NOT VERIFIED: {len(report.problems)} problems.")
     else:
-        opened = "openings, signatures and " if report.openings else ""
-        print(f"VERIFIED: chain, tree, checkpoints, {opened}counters agree.")
+        opened = ", openings, signatures" if report.openings else ""
+        print(f"VERIFIED: chain, tree, checkpoints{opened} and counters agree.")
     if not report.pinned:
         print(f"The log's key came from the database; compare it with one from a source you trust:\n  {report.vkey}")

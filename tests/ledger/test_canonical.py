@@ -84,6 +84,21 @@ def test_any_bytes_decode_or_are_refused(data):
     assert encode(value) == data
 
 
+@given(st.text(st.sampled_from(' !"#/[\\]~\x7f\x1f\n\x00aé\u2028😀\ufffe'), max_size=6))
+def test_a_quoted_text_decodes_exactly_when_it_is_canonical(text):
+    data = b'"' + text.encode() + b'"'
+    try:
+        expected = json.loads(data)
+        is_canonical = rfc8785.dumps(expected) == data
+    except ValueError:
+        is_canonical = False
+    if is_canonical:
+        assert decode(data) == expected
+    else:
+        with pytest.raises(CanonicalError):
+            decode(data)
+
+
 @pytest.mark.parametrize(
     "value",
     [

@@ -201,7 +201,7 @@ def test_what_is_public_can_be_checked_alone(sqlite_log, sqlite_url, capsys):
     sqlite_log.storage.engine.dispose()
     assert main(["fsck", sqlite_url, "--key", sqlite_log.vkey]) == 1
     assert main(["fsck", sqlite_url, "--key", sqlite_log.vkey, "--public"]) == 0
-    assert "VERIFIED: chain, tree, checkpoints, counters agree." in capsys.readouterr().out
+    assert "VERIFIED: chain, tree, checkpoints and counters agree." in capsys.readouterr().out
 
 
 @pytest.mark.postgresql
