@@ -278,7 +278,9 @@ def test_a_journey_between_firms_that_hold_their_own_keys(server: Any, table: Pa
             dataset, "own-production", "We measured it ourselves.", ("holding", "processing", "operating")
         )
     )
-    provider.signing(lambda: provider.client.grade(dataset, {"safety": 1, "loss": 1, "reach": 1}))
+    provider.signing(
+        lambda: provider.client.grade(dataset, {"safety": 1, "loss": 1, "reach": 1}, reason="Every row is invented.")
+    )
     drafted = provider.client.draft_offer(
         dataset, template="n-times", parameters={"count": 1}, price={"kind": "free"}, visibility="public"
     )

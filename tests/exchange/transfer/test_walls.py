@@ -29,7 +29,18 @@ OWNED = {
     "account",
     "user",
 }
-OTHERS = {"act", "kind", "index", "name", "filename", "token", "request_id", "participant"}
+OTHERS = {
+    "act",
+    "kind",
+    "index",
+    "name",
+    "number",
+    "size",
+    "filename",
+    "token",
+    "request_id",
+    "participant",
+}
 
 # A body that passes each route's own checks, so that only the wall can refuse it.
 BODIES: dict[str, dict[str, Any]] = {
