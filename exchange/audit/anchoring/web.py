@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Context, Decimal
 from typing import Any
 
 from flask import Response, render_template
@@ -15,8 +16,8 @@ from exchange.audit.web import blueprint
 from exchange.errors import NotFoundError
 from exchange.formatting import moment, number
 from exchange.web import reading, requires, services
-from ledger.anchors.ethereum.fees import gwei
-from ledger.anchors.ethereum.node import ether
+from ledger.anchors.ethereum.fees import GWEI
+from ledger.anchors.ethereum.node import ETHER
 from ledger.anchors.ethereum.record import Anchor, State
 
 _LISTED = 100
@@ -35,8 +36,8 @@ def anchors() -> str:
         history=store.history(reading(), _LISTED),
         life=life(known.newest),
         words=state_words(),
-        gwei=gwei,
-        ether=ether,
+        gwei=lambda wei: _brief(wei, GWEI),
+        ether=lambda wei: _brief(wei, ETHER),
     )
 
 
@@ -91,6 +92,12 @@ def life(anchor: Anchor | None) -> list[dict[str, Any]]:
         note = None if anchor is None or drawn == "todo" else _note(anchor, state)
         steps.append({"label": words[state], "state": drawn, "note": note})
     return steps
+
+
+def _brief(wei: int, unit: int) -> str:
+    """Return an amount in a larger unit with four digits that count."""
+    amount = Context(prec=4).divide(Decimal(wei), Decimal(unit))
+    return f"{amount.normalize():f}"
 
 
 def _note(anchor: Anchor, state: State) -> str | None:

@@ -14,6 +14,7 @@ from ledger.anchors.ethereum.keccak import keccak256
 from ledger.errors import AnchorError, ProofError
 
 TIMEOUT_SECONDS = 10
+ETHER = 10**18
 Post = Callable[[str, bytes], bytes]
 """POST a JSON body to an address and return the body of a 200. Raises AnchorError."""
 
@@ -239,7 +240,7 @@ def require_balance(node: Node, account: bytes, needed: int) -> None:
 
 def ether(wei: int) -> str:
     """Return wei as ether, as people write it."""
-    return f"{wei // 10**18}.{wei % 10**18:018d}".rstrip("0").rstrip(".")
+    return f"{wei // ETHER}.{wei % ETHER:018d}".rstrip("0").rstrip(".")
 
 
 def _posted(address: str, post: Post) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
 import signal
 import subprocess
@@ -138,6 +139,9 @@ def test_the_timer_anchors_the_newest_checkpoint_and_page_api_and_proof_show_it(
     for words in ("Life of the newest anchor", "0x" + found.attempt.hash.hex(), "Final", "gwei"):
         assert words in page
     assert "Anchored on Ethereum" in overview
+    cost = re.search(r"0\.(\d+) ether", page)
+    assert cost is not None
+    assert len(cost[1].lstrip("0")) <= 4
     listed = client.get("/api/v1/ledger/anchors").get_json()
     assert (listed["enabled"], listed["covered"]) == (True, log.size())
     assert listed["items"][0]["block_hash"] == "0x" + found.mined.block_hash.hex()
