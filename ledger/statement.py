@@ -6,7 +6,7 @@ beside the log for the parties and the auditors. Who signed, and the signature i
 in the same way under the field names `signer` and `signature`.
 """
 
-import hmac
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -31,6 +31,8 @@ KIND = re.compile(r"[a-z][a-z0-9_-]{0,63}(\.[a-z][a-z0-9_-]{0,63}){0,3}")
 FIELD = re.compile(r"[a-z][a-z0-9_]{0,63}")
 URN = re.compile(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z", re.ASCII)
+_BLOCK = 64
+_INNER, _OUTER = bytes(byte ^ 0x36 for byte in range(256)), bytes(byte ^ 0x5C for byte in range(256))
 _COMMITMENT_CONTEXT = b"industrial-data-exchange/commitment/v1\n"
 
 
@@ -185,8 +187,12 @@ def commitment(kind: str, name: str, opening: Opening) -> bytes:
 
     Raises CanonicalError when the value has no canonical form.
     """
-    message = _COMMITMENT_CONTEXT + kind.encode() + b"\n" + name.encode() + b"\n" + opening.canonical()
-    return hmac.digest(opening.salt, message, "sha256")
+    message = b"%b%b\n%b\n%b" % (_COMMITMENT_CONTEXT, kind.encode(), name.encode(), opening.canonical())
+    # HMAC (RFC 2104) by its definition: setting up OpenSSL's takes longer than both hashes of a short message.
+    key = opening.salt if len(opening.salt) <= _BLOCK else hashlib.sha256(opening.salt).digest()
+    key = key.ljust(_BLOCK, b"\0")
+    inner = hashlib.sha256(key.translate(_INNER) + message).digest()
+    return hashlib.sha256(key.translate(_OUTER) + inner).digest()
 
 
 def _require_well_formed(statement: Statement) -> None:

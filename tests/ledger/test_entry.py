@@ -52,6 +52,12 @@ def test_a_commitment_is_the_keyed_hash_of_kind_field_and_value():
     assert commitment("kind.x", "field", opening) == expected
 
 
+@given(st.binary(max_size=130), st.text("ab", min_size=1), st.text(max_size=200))
+def test_a_commitment_is_hmac_for_salts_and_values_of_any_length(key, name, value):
+    message = b"industrial-data-exchange/commitment/v1\nkind.x\n" + name.encode() + b"\n" + encode(value)
+    assert commitment("kind.x", name, Opening(key, value)) == hmac.digest(key, message, "sha256")
+
+
 def test_the_public_entry_carries_no_value_no_signer_and_no_signature(make_draft):
     draft = make_draft(fields={"price_fen": 98765, "buyer": "Acme"}, signer="Acme Ltd", agreement=AGREEMENT, counter=3)
     entry, admitted = entry_of(draft)
