@@ -35,7 +35,7 @@ def anchors() -> str:
         head=audit.head(services().log),
         history=store.history(reading(), _LISTED),
         life=life(known.newest),
-        words=state_words(),
+        words=anchor_words(),
         gwei=lambda wei: _brief(wei, GWEI),
         ether=lambda wei: _brief(wei, ETHER),
     )
@@ -65,7 +65,7 @@ def anchoring_status() -> Anchoring:
 
 
 @blueprint.app_template_global()
-def state_words() -> dict[str, str]:
+def anchor_words() -> dict[str, str]:
     """Return the states of an anchor in the reader's language."""
     return {
         State.PREPARED: _("Prepared"),
@@ -79,7 +79,7 @@ def state_words() -> dict[str, str]:
 
 def life(anchor: Anchor | None) -> list[dict[str, Any]]:
     """Return the steps of an anchor's life as the page draws them: what is done, where it stands, what is to come."""
-    words = state_words()
+    words = anchor_words()
     reached = _LIFE.index(anchor.state) if anchor is not None and anchor.state in _LIFE else -1
     steps = []
     for place, state in enumerate(_LIFE):

@@ -139,6 +139,10 @@ def test_the_timer_anchors_the_newest_checkpoint_and_page_api_and_proof_show_it(
     for words in ("Life of the newest anchor", "0x" + found.attempt.hash.hex(), "Final", "gwei"):
         assert words in page
     assert "Anchored on Ethereum" in overview
+    client.set_cookie("locale", "zh")
+    chinese = client.get("/audit/anchors").text
+    assert "最新锚定的进程" in chinese
+    assert "Life of the newest anchor" not in chinese
     cost = re.search(r"0\.(\d+) ether", page)
     assert cost is not None
     assert len(cost[1].lstrip("0")) <= 4
