@@ -20,6 +20,8 @@ from urllib.parse import quote
 
 import requests
 
+from exchange.kept import KeptCheckpoint
+
 JSON = dict[str, Any]
 Report = Callable[[float, str], None]
 
@@ -58,12 +60,14 @@ class AwaitingSignature(ApiError):  # noqa: N818 - it is a state, not a fault
 class Client:
     """Calls one exchange with one API token. Raises ApiError for every refusal; safe to use from one thread."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, *, kept: KeptCheckpoint | None = None) -> None:
+        """With `kept`, every answer must prove that the log extends the newest checkpoint that was seen; SplitViewError if not."""
         self.url = url.rstrip("/")
         self.token = token
         self._http = requests.Session()
         self._http.headers["Authorization"] = f"Bearer {token}"
         self._http.headers["Accept-Language"] = "en"
+        self._http.auth = self._kept = kept
 
     @classmethod
     def login(cls, url: str, email: str, password: str, *, name: str = "client", days: int = 1) -> Client:
@@ -107,7 +111,10 @@ class Client:
                     raise
             else:
                 if answer.status_code != 503 or attempt + 1 == _TRIES:
-                    return _checked(answer)
+                    result = _checked(answer)
+                    if self._kept is not None:
+                        self._kept.check(answer)
+                    return result
             time.sleep(0.3 * 2**attempt)
         raise AssertionError("unreachable")
 

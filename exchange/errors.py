@@ -13,6 +13,7 @@ ExchangeError
 ├── PayloadTooLargeError     an upload is beyond the limit
 ├── EgressError              the operator's policy does not let the program call an address
 ├── UnreachableError         somebody outside does not answer, or answers nonsense
+├── SplitViewError           an exchange does not prove that its log extends the checkpoint that a client keeps of it
 ├── StorageError             disk or object store cannot take or give the bytes
 └── UnavailableError         the ledger or the database cannot record the step just now
 
@@ -135,6 +136,10 @@ class EgressError(ExchangeError):
 
 class UnreachableError(ExchangeError):
     code = "unreachable"
+
+
+class SplitViewError(ExchangeError):
+    code = "split-view"
 
 
 class StorageError(ExchangeError):

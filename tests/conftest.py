@@ -28,6 +28,17 @@ def _place(variable: str, default: str) -> Path:
 
 
 @pytest.fixture(scope="session")
+def _config_folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("config")
+
+
+@pytest.fixture(autouse=True)
+def _own_config_folder(_config_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens and kept checkpoints of one test are not those of another, nor of whoever runs the tests."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(_config_folders / secrets.token_hex(8)))
+
+
+@pytest.fixture(scope="session")
 def vectors() -> Path:
     """The folder of test vectors that others wrote; skips where it is absent."""
     return _place("EXCHANGE_VECTORS", "vectors")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from exchange import faults, files
 from exchange.cli.values import Address
 from exchange.client import Client
 from exchange.errors import ExchangeError, InvalidInputError
+from exchange.kept import KeptCheckpoint
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 URL = click.option(
@@ -87,7 +89,16 @@ def api(url: str, token: str | None) -> Client:
         raise InvalidInputError(
             "The token holds characters that no token has.", "Copy it again, or run `exchange login`."
         )
-    return Client(url, token)
+    return Client(url, token, kept=kept_checkpoint(url))
+
+
+def kept_checkpoint(url: str) -> KeptCheckpoint | None:
+    """Return the newest checkpoint that was seen of an exchange, beside the tokens; None where there is no place for it."""
+    try:
+        folder = credentials_file().parent / "checkpoints"
+    except InvalidInputError:
+        return None
+    return KeptCheckpoint(url, folder / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}.json")
 
 
 def connected(command: Callable[..., Any]) -> Callable[..., Any]:
