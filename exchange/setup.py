@@ -18,6 +18,7 @@ from exchange.participants.keys import statement_key
 from ledger.errors import LedgerError, LedgerUnavailableError
 from ledger.highwater import FileHighWater
 from ledger.log import Log
+from ledger.openingkeys import OpeningKeys
 from ledger.signatures import SigningKey
 from ledger.storage.sql import SqlStorage
 
@@ -97,7 +98,10 @@ def open_log(settings: Settings, keystore: KeyStore, database: Database) -> Log[
     # Beside the key, not in the database: a database restored from an old backup must not sign another history.
     mark = FileHighWater(settings.key_store / "log.mark")
     key = SigningKey.from_seed(keystore.secret(LOG))
-    log = Log(SqlStorage(database.deferred), key, settings.ledger_origin, high_water=mark, schema=STATEMENTS)
+    # Nobody can overwrite PostgreSQL's old row versions and backups, so there openings are sealed under keys beside the log's.
+    keys = None if database.is_sqlite else OpeningKeys(settings.key_store / "openings")
+    storage = SqlStorage(database.deferred, keys)
+    log = Log(storage, key, settings.ledger_origin, high_water=mark, schema=STATEMENTS)
     try:
         log.open(statement_key(keystore))
     except LedgerUnavailableError:

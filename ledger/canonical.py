@@ -24,7 +24,7 @@ def encode(value: object) -> bytes:
     """
     try:
         if _is_simple(value, MAX_DEPTH):
-            return _SIMPLE.encode(value).encode("utf-8")
+            return _simple(value).encode("utf-8")
         data: bytes = rfc8785.dumps(value)  # type: ignore[arg-type]  # _is_simple has checked the types.
     except UnicodeEncodeError as error:
         raise CanonicalError("a string holds a lone surrogate") from error
@@ -42,6 +42,7 @@ def decode(data: bytes) -> Any:
     if _PLAIN_TEXT.fullmatch(data):
         return data[1:-1].decode("ascii")
     try:
+        _require_shallow(data)
         value = _DECODER.decode(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise CanonicalError(f"not JSON: {error}") from error
@@ -55,7 +56,16 @@ _PLAIN_TEXT = re.compile(rb'"[ !#-\[\]-~]*"')
 
 # The C encoder writes the same bytes as RFC 8785 when there is no float and every key lies in the
 # basic multilingual plane, where code point order equals UTF-16 order; it is several times faster.
+# JSONEncoder makes one anew for each value, which takes longer than encoding a small one.
 _SIMPLE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+_make_encoder: Any = getattr(json.encoder, "c_make_encoder", None)
+_ENCODER: Any = _make_encoder and _make_encoder(
+    None, _SIMPLE.default, json.encoder.encode_basestring, None, ":", ",", True, False, False
+)
+
+
+def _simple(value: object) -> str:
+    return _SIMPLE.encode(value) if _ENCODER is None else "".join(_ENCODER(value, 0))
 
 
 def _is_simple(value: object, depth: int) -> bool:
@@ -84,6 +94,21 @@ def _is_simple(value: object, depth: int) -> bool:
             simple = _is_simple(item, depth - 1) and simple
         return simple
     raise CanonicalError(f"{type(value).__name__} is not JSON")
+
+
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+
+
+def _require_shallow(data: bytes) -> None:
+    """Refuse what is nested so deeply that parsing it could end the process, whatever its recursion limit."""
+    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+        return
+    depth = 0
+    for token in _TOKEN.finditer(data):
+        first = token[0][:1]
+        depth += (first in b"[{") - (first in b"]}")
+        if depth > MAX_DEPTH:
+            raise CanonicalError(f"nested deeper than {MAX_DEPTH}")
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -60,7 +60,10 @@ MAX_ENTRY_BYTES = 65_535
 
 @dataclass(frozen=True)
 class Admitted:
-    """A statement that passed admission: what the storage writes."""
+    """A statement that passed admission: what the storage writes.
+
+    `subject` is whom its openings are about; storages that seal them do so under the keys of the subject.
+    """
 
     statement_id: str
     agreement: str | None
@@ -68,10 +71,11 @@ class Admitted:
     payload: bytes
     signature: bytes
     openings: Mapping[str, Opening]
+    subject: str
 
 
-def admit(draft: Draft, signature: Signature) -> Admitted:
-    """Check a draft and its signature and return what is to be written.
+def admit(draft: Draft, signature: Signature, subject: str | None = None) -> Admitted:
+    """Check a draft and its signature and return what is to be written, about `subject` or else the signer.
 
     Raises SignatureError when the signature does not verify, AdmissionError when the payload is not
     the commitment to the statement and its openings.
@@ -97,6 +101,7 @@ def admit(draft: Draft, signature: Signature) -> Admitted:
         payload=draft.payload,
         signature=commitment(statement.kind, SIGNATURE, opening),
         openings={**draft.openings, SIGNATURE: opening},
+        subject=statement.signer if subject is None else subject,
     )
 
 

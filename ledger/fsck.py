@@ -9,6 +9,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -241,16 +242,20 @@ class _Fsck:
                 detail = f"is statement {entry.counter} of {entry.agreement}, after statement {before}"
                 self._add(index, "counter", detail)
             self.counters[agreement] = entry.counter
-        if self.with_openings:
-            self._check_openings(record, entry)
-        elif index == 0 and self.vkey is None:
-            self._learn_key(entry, self.storage.openings(entry.statement_id))
+        if record.openings is not None:
+            self._check_openings(record, entry, record.openings)
+            return
+        # They were not asked for, are not kept here, or cannot be unsealed.
+        self.with_openings = False
+        if index == 0 and self.vkey is None:
+            with suppress(LedgerError):
+                self._learn_key(entry, self.storage.openings(entry.statement_id))
 
-    def _check_openings(self, record: Record, entry: Entry) -> None:
+    def _check_openings(self, record: Record, entry: Entry, openings: Mapping[str, Opening | Erased]) -> None:
         values = {}
-        for name in sorted({*entry.commitments, SIGNATURE} - record.openings.keys()):
+        for name in sorted({*entry.commitments, SIGNATURE} - openings.keys()):
             self._add(record.index, "opening", f"the opening of {name!r} is missing")
-        for name, opening in record.openings.items():
+        for name, opening in openings.items():
             if isinstance(opening, Erased):
                 self.erased += 1
                 continue
@@ -260,7 +265,7 @@ class _Fsck:
             except VerificationError as error:
                 self._add(record.index, "opening", error.problems[0])
         if record.index == 0 and self.vkey is None:
-            self._learn_key(entry, record.openings)
+            self._learn_key(entry, openings)
         if SIGNER in values and SIGNATURE in values:
             check = partial(verify_signature, entry, values[SIGNER], values[SIGNATURE])
             self.signatures.add(check, partial(self._check_signature, entry, values))

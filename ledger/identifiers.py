@@ -10,3 +10,19 @@ def new_id(now: datetime) -> str:
     milliseconds = int(now.timestamp() * 1000)
     value = milliseconds << 80 | 7 << 76 | secrets.randbits(12) << 64 | 2 << 62 | secrets.randbits(62)
     return uuid.UUID(int=value).urn
+
+
+def to_bytes(urn: str) -> bytes:
+    """Return the sixteen bytes of a `urn:uuid:` identifier in its one lower-case form. Raises ValueError."""
+    data = bytes.fromhex(urn[9:].replace("-", ""))
+    if from_bytes(data) != urn:
+        raise ValueError(f"{urn!r} is no urn:uuid: identifier")
+    return data
+
+
+def from_bytes(data: bytes) -> str:
+    """Return the identifier of sixteen bytes. Raises ValueError for another length."""
+    if len(data) != 16:
+        raise ValueError("a UUID is 16 bytes")
+    digits = data.hex()
+    return f"urn:uuid:{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

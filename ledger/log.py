@@ -1,7 +1,8 @@
 """The log: admission of statements, their integration under signed checkpoints, and proofs.
 
 The write path is `append(connection, draft, signature)` in the caller's transaction, then, after the
-caller's commit, `receipt(statement_id)`. The log signs checkpoints and nothing else.
+caller's commit, `receipt(statement_id)`. The log signs checkpoints and nothing else. A log that nobody
+else's transaction is tied to has a shorter one in `ledger.standalone`.
 """
 
 import base64
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from secrets import token_bytes
 from typing import Generic
@@ -19,12 +21,26 @@ from ledger.entry import Admitted, Draft, Entry, Erased, Opening, Signature, Sta
 from ledger.errors import LedgerError, LedgerUnavailableError, NotFoundError, ProofError, VerificationError
 from ledger.highwater import HighWater
 from ledger.identifiers import new_id
+from ledger.notary import Notary
 from ledger.receipt import Receipt, format_proof
 from ledger.schema import Schema
+from ledger.sequencer import Placed, Sequencer, Waiter
 from ledger.signatures import SigningKey
 from ledger.statement import SALT_SIZE
-from ledger.storage import C, Storage, StoredCheckpoint, View
-from ledger.tree import position
+from ledger.storage import C, Sequenced, Storage, StoredCheckpoint, View
+
+
+@dataclass(frozen=True)
+class Written:
+    """Statements written together. Where they were not sequenced at once, their receipts are waited for."""
+
+    statement_ids: tuple[str, ...]
+    sequenced: Sequenced | None
+    signed: StoredCheckpoint | None
+
+
+# How long a statement may be with whoever has the turn before its writer looks for itself.
+_PATIENCE = 0.25
 
 
 class Log(Generic[C]):
@@ -45,12 +61,12 @@ class Log(Generic[C]):
     ) -> None:
         self.storage = storage
         self.origin = origin
-        self.vkey = checkpoint.vkey(origin, key.public)
-        self._key = key
-        self._high_water = high_water
+        self.notary = Notary(origin, key, high_water, storage.hashes)
+        self.vkey = self.notary.vkey
         self._schema = schema
-        # One thread per process integrates and signs; the others find the work done.
+        # One thread per process integrates; the others find the work done.
         self._turn = threading.Lock()
+        self._sequencer: Sequencer | None = None
 
     def open(self, statement_key: SigningKey, *, at: str | None = None, timeout: float = 5.0) -> None:
         """Write the genesis entry if there is none, check that the log is this one, sign what is unsigned.
@@ -69,18 +85,44 @@ class Log(Generic[C]):
         self._require_high_water()
         self._require_continuity()
         self.integrate(timeout)
+        self.storage.scrub(time.monotonic() + timeout)
 
-    def append(self, connection: C, draft: Draft, signature: Signature) -> str:
-        """Record a signed statement in the caller's transaction and return its id.
+    def start(self) -> None:
+        """Start this process's thread that sequences the log while it is its turn, and stores checkpoints.
 
-        Nothing is committed here. Raises SignatureError or AdmissionError when the statement is
-        refused, by the schema as well (after a refusal by the database the caller must roll back),
-        LedgerUnavailableError when it cannot be written.
+        Without it a process that asks for a receipt sequences what is pending itself. Requires an open log.
+        """
+        if self._sequencer is None:
+            self._sequencer = Sequencer(self.storage, self.notary)
+            self._sequencer.start()
+
+    def stop(self) -> None:
+        """Give up the turn and end the thread of `start`."""
+        sequencer, self._sequencer = self._sequencer, None
+        if sequencer is not None:
+            sequencer.stop()
+
+    def admit(self, draft: Draft, signature: Signature, subject: str | None = None) -> Admitted:
+        """Check a signed statement and return what is to be written. Raises SignatureError or AdmissionError.
+
+        `subject` is whom the statement's openings are about, the signer if not given: a storage that seals
+        openings does so under the subject's keys.
         """
         if self._schema is not None:
             self._schema.check(draft.statement)
-        admitted = admit(draft, signature)
+        return admit(draft, signature, subject)
+
+    def append(self, connection: C, draft: Draft, signature: Signature, subject: str | None = None) -> str:
+        """Record a signed statement in the caller's transaction and return its id.
+
+        Nothing is committed here. Raises what `admit` raises when the statement is refused (after a refusal
+        by the database the caller must roll back), LedgerUnavailableError when it cannot be written.
+        """
+        admitted = self.admit(draft, signature, subject)
         self.storage.append(connection, admitted)
+        due = self.notary.due()
+        if due is not None:
+            self.storage.keep(connection, due)
         return admitted.statement_id
 
     def receipt(self, statement_id: str, timeout: float = 5.0) -> Receipt:
@@ -92,39 +134,81 @@ class Log(Generic[C]):
         could not be read or written within `timeout` seconds.
         """
         deadline = time.monotonic() + timeout
-        index, signed = self._covered(statement_id, deadline)
-        leaves: list[bytes] = []
-
-        def read(positions: Sequence[int]) -> list[bytes]:
-            leaf, *found = self.storage.hashes([position(0, index), *positions])
-            leaves.append(leaf)
-            return found
-
-        path = proof.inclusion(index, signed.size, read)
-        # A receipt that does not hold must never leave, so a damaged store is found here.
-        verify.inclusion(index, signed.size, leaves[0], path, signed.root)
-        return Receipt(index, statement_id, leaves[0], format_proof(index, path, signed.note), signed.size)
-
-    def integrate(self, timeout: float = 5.0) -> int:
-        """Integrate every committed statement under a signed checkpoint; return the signed size."""
-        deadline = time.monotonic() + timeout
-        with self._exclusive(deadline):
-            self.storage.integrate(deadline)
-            while not _is_signed(view := self.storage.view()):
-                if view.frontier.size == 0:
-                    raise LedgerError("the log has no genesis yet: call Log.open first")
-                self._sign(view, deadline)
+        with self._expecting(statement_id) as waiter:
+            view = self.storage.view(statement_id)
+            while (found := self._covered(view)) is None:
+                if view.index is None:
+                    placed = self._placed(statement_id, waiter, deadline)
+                    if placed is not None:
+                        leaf = placed.sequenced.leaves[placed.index - placed.sequenced.start]
+                        return self._receipt(
+                            placed.index, statement_id, leaf, placed.signed, self._read(placed.sequenced)
+                        )
+                view = self.storage.view(statement_id)
                 if time.monotonic() > deadline:
                     raise LedgerUnavailableError("no checkpoint could be signed in time")
+        index, leaf, signed = found
+        return self._receipt(
+            index, statement_id, leaf, signed, proof.knowing(view.frontier.peaks(), self.storage.hashes)
+        )
+
+    def write(self, batch: Sequence[Admitted]) -> Written:
+        """Write admitted statements in one transaction of the log's own, under one checkpoint.
+
+        Raises as `append` does, and then none of them is written.
+        """
+        due = self.notary.due()
+        sequenced = self.storage.write(batch, due)
+        self.notary.stored(due)
+        signed = None if sequenced is None else self.notary.sign(sequenced.after, sequenced.hashes)
+        return Written(tuple(item.statement_id for item in batch), sequenced, signed)
+
+    def receipts(
+        self, written: Written, start: int = 0, stop: int | None = None, timeout: float = 5.0
+    ) -> list[Receipt]:
+        """Return the receipts of what `write` wrote, or of the part start..stop of it."""
+        deadline, found = time.monotonic() + timeout, []
+        read = None if written.sequenced is None else self._read(written.sequenced)
+        for offset, statement_id in list(enumerate(written.statement_ids))[start:stop]:
+            if written.sequenced is None or written.signed is None or read is None:
+                found.append(self.receipt(statement_id, max(0.0, deadline - time.monotonic())))
+            else:
+                leaf, index = written.sequenced.leaves[offset], written.sequenced.start + offset
+                found.append(self._receipt(index, statement_id, leaf, written.signed, read))
+        return found
+
+    def integrate(self, timeout: float = 5.0) -> int:
+        """Integrate every committed statement under a checkpoint that is stored; return the signed size."""
+        deadline = time.monotonic() + timeout
+        with self._exclusive(deadline):
+            view = self.storage.integrate(deadline)
+            while not _is_signed(view):
+                if view.frontier.size == 0:
+                    raise LedgerError("the log has no genesis yet: call Log.open first")
+                signed = self._sign(view)
+                if signed is not None and self.storage.add_checkpoint(signed, deadline):
+                    self.notary.stored(signed)
+                if time.monotonic() > deadline:
+                    raise LedgerUnavailableError("no checkpoint could be stored in time")
+                view = self.storage.view()
         return view.frontier.size
 
     def erase(self, connection: C, statement_id: str, field: str, by: str | None = None) -> None:
         """Destroy the salt and value of an opening in the caller's transaction; all proofs still hold.
 
-        `by` is the id of the statement that orders the erasure. Raises NotFoundError.
+        `by` is the id of the statement that orders the erasure. Call `scrub` after the commit. Raises
+        NotFoundError.
         """
         if not self.storage.erase(connection, statement_id, field, by):
             raise NotFoundError(f"there is no opening {field!r} of {statement_id}")
+
+    def scrub(self, timeout: float = 5.0) -> int:
+        """Remove the last traces of committed erasures; return of how many.
+
+        On SQLite they are what the write-ahead log still holds, where openings are sealed their keys. What a
+        crash leaves undone the next `scrub` or `open` does. Raises LedgerUnavailableError if it takes longer.
+        """
+        return self.storage.scrub(time.monotonic() + timeout)
 
     def size(self) -> int:
         """Return the number of integrated entries."""
@@ -132,9 +216,9 @@ class Log(Generic[C]):
 
     def head(self) -> dict[str, str] | None:
         """Return the latest signed checkpoint as JSON: `origin`, `size`, `root` (hex), `vkey`; None before it."""
-        latest = self.storage.view().checkpoint
-        if latest is None:
+        if self.size() == 0:
             return None
+        latest = self.latest()
         root = latest.root.hex()
         return {"origin": self.origin, "size": str(latest.size), "root": root, "vkey": self.vkey}
 
@@ -144,10 +228,14 @@ class Log(Generic[C]):
 
     def latest(self) -> StoredCheckpoint:
         """Return the latest checkpoint with its size and root. Raises NotFoundError before the first one."""
-        latest = self.storage.view().checkpoint
-        if latest is None:
+        view = self.storage.view()
+        if view.frontier.size == 0:
             raise NotFoundError("the log has not signed a checkpoint yet")
-        return latest
+        if _is_signed(view) and view.checkpoint is not None:
+            return view.checkpoint
+        signed = self._sign(view)
+        # Where another process was faster, its tree is the newer one.
+        return self.latest() if signed is None else signed
 
     def entry(self, index: int) -> Entry:
         """Return the entry at an index. Raises NotFoundError."""
@@ -219,37 +307,61 @@ class Log(Generic[C]):
         draft = commit(statement, lambda _: token_bytes(SALT_SIZE))
         return admit(draft, sign(draft, statement_key))
 
-    def _covered(self, statement_id: str, deadline: float) -> tuple[int, StoredCheckpoint]:
-        """Return the index of a statement and a checkpoint that covers it, after making both if need be."""
-        view = self.storage.view(statement_id)
-        if (found := _cover(view)) is not None:
-            return found
-        with self._exclusive(deadline) as waited:
-            if waited:
-                view = self.storage.view(statement_id)
-            while (found := _cover(view)) is None:
-                if view.index is None:
-                    view = self.storage.integrate(deadline, statement_id)
-                elif (made := self._sign(view, deadline)) is not None:
-                    return view.index, made
-                else:
-                    view = self.storage.view(statement_id)
-                if time.monotonic() > deadline:
-                    raise LedgerUnavailableError("no checkpoint could be signed in time")
-        return found
+    def _receipt(
+        self, index: int, statement_id: str, leaf: bytes, signed: StoredCheckpoint, read: proof.Read
+    ) -> Receipt:
+        path = proof.inclusion(index, signed.size, read)
+        # A receipt that does not hold must never leave, so a damaged store is found here.
+        verify.inclusion(index, signed.size, leaf, path, signed.root)
+        return Receipt(index, statement_id, leaf, format_proof(index, path, signed.note), signed.size)
 
-    def _sign(self, view: View, deadline: float) -> StoredCheckpoint | None:
-        """Sign the tree of a view and store the checkpoint; None if another process was faster."""
-        size, root = view.frontier.size, view.frontier.root()
-        if self._high_water is not None and not self._high_water.reserve(size, root, self.storage.hashes):
-            self._require_high_water()
+    def _read(self, sequenced: Sequenced) -> proof.Read:
+        return proof.knowing(sequenced.hashes, self.storage.hashes)
+
+    def _covered(self, view: View) -> tuple[int, bytes, StoredCheckpoint] | None:
+        """Return index and leaf hash of the statement of a view, and a checkpoint over it, if it has an index.
+
+        Raises NotFoundError.
+        """
+        if not view.known:
+            raise NotFoundError("no such statement was committed to the log")
+        if view.index is None or view.leaf is None:
             return None
-        made = StoredCheckpoint(size, root, checkpoint.sign(self.origin, size, root, self._key))
-        return made if self.storage.add_checkpoint(made, deadline) else None
+        self.notary.stored(view.checkpoint, by_us=False)
+        stored = view.checkpoint
+        signed = stored if stored is not None and stored.size == view.frontier.size else self._sign(view)
+        return None if signed is None else (view.index, view.leaf, signed)
+
+    def _placed(self, statement_id: str, waiter: Waiter | None, deadline: float) -> Placed | None:
+        """Let a pending statement be sequenced, here or by whoever has the turn; None where a look will tell."""
+        sequencer = self._sequencer
+        if sequencer is not None and waiter is not None:
+            sequencer.call()
+            return waiter.wait(max(0.0, min(_PATIENCE, deadline - time.monotonic())))
+        with self._exclusive(deadline) as waited:
+            if not waited:
+                self.storage.integrate(deadline, statement_id)
+        return None
+
+    @contextmanager
+    def _expecting(self, statement_id: str) -> Iterator[Waiter | None]:
+        sequencer = self._sequencer
+        if sequencer is None:
+            yield None
+            return
+        with sequencer.expecting(statement_id) as waiter:
+            yield waiter
+
+    def _sign(self, view: View) -> StoredCheckpoint | None:
+        """Sign the tree of a view; None if another process has signed a larger one."""
+        signed = self.notary.sign(view.frontier)
+        if signed is None:
+            self._require_high_water()
+        return signed
 
     @contextmanager
     def _exclusive(self, deadline: float) -> Iterator[bool]:
-        """Be the one thread of this process that integrates and signs; yields whether that took a wait."""
+        """Be the one thread of this process that integrates; yields whether that took a wait."""
         waits = not self._turn.acquire(blocking=False)
         if waits and not self._turn.acquire(timeout=max(0.0, deadline - time.monotonic())):
             raise LedgerUnavailableError("the log was busy for too long")
@@ -260,7 +372,7 @@ class Log(Generic[C]):
 
     def _require_high_water(self) -> None:
         # The mark is read first: a log that other processes extend meanwhile has only grown since.
-        mark = 0 if self._high_water is None else self._high_water.size()
+        mark = self.notary.mark()
         if self.size() < mark:
             message = f"the log has signed {mark} entries, the database has {self.size()}: it is an old copy"
             raise VerificationError([message])
@@ -280,12 +392,3 @@ class Log(Generic[C]):
 
 def _is_signed(view: View) -> bool:
     return view.checkpoint is not None and view.checkpoint.size >= view.frontier.size
-
-
-def _cover(view: View) -> tuple[int, StoredCheckpoint] | None:
-    """Return where a statement stands and the checkpoint over it, if there is one. Raises NotFoundError."""
-    if not view.known:
-        raise NotFoundError("no such statement was committed to the log")
-    if view.index is None or view.checkpoint is None or view.checkpoint.size <= view.index:
-        return None
-    return view.index, view.checkpoint

@@ -4,14 +4,14 @@ A proof is a list of hashes, each over a range of leaves. Complete ranges are re
 right edge are joined from their peaks; so a proof reads O(log n) hashes, whatever the size.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ledger.errors import ProofError
-from ledger.tree import fold, peaks, position
+from ledger.tree import Subtree, fold, peaks
 
 _Range = tuple[int, int]
-Read = Callable[[Sequence[int]], Sequence[bytes]]
-"""Given storage positions (see `ledger.tree.position`), return their hashes in the same order."""
+Read = Callable[[Sequence[Subtree]], Sequence[bytes]]
+"""Given complete subtrees, return their hashes in the same order."""
 
 
 def inclusion(index: int, size: int, read: Read) -> list[bytes]:
@@ -36,7 +36,20 @@ def consistency(old: int, new: int, read: Read) -> list[bytes]:
 
 def root(size: int, read: Read) -> bytes:
     """Return the Merkle tree hash of the first `size` leaves. Requires size >= 0."""
-    return fold(read([position(*peak) for peak in peaks(0, size)]))
+    return fold(read(peaks(0, size)))
+
+
+def knowing(known: Mapping[Subtree, bytes], read: Read) -> Read:
+    """Return a `read` that takes what is known from there, and asks `read` for the others only."""
+
+    def answer(subtrees: Sequence[Subtree]) -> Sequence[bytes]:
+        missing = [subtree for subtree in subtrees if subtree not in known]
+        if not missing:
+            return [known[subtree] for subtree in subtrees]
+        found = dict(zip(missing, read(missing), strict=True))
+        return [known[subtree] if subtree in known else found[subtree] for subtree in subtrees]
+
+    return answer
 
 
 def _split(start: int, stop: int) -> int:
@@ -78,6 +91,6 @@ def _subproof(old: int, new: int) -> list[_Range]:
 
 
 def _hashes(ranges: list[_Range], read: Read) -> list[bytes]:
-    plan = [[position(*peak) for peak in peaks(start, stop)] for start, stop in ranges]
-    found = iter(read([place for group in plan for place in group]))
+    plan = [peaks(start, stop) for start, stop in ranges]
+    found = iter(read([subtree for group in plan for subtree in group]))
     return [fold([next(found) for _ in group]) for group in plan]

@@ -1,9 +1,9 @@
 """The shape of the Merkle tree (RFC 9162, section 2.1) and its growing right edge.
 
 A complete subtree is named by (level, index): it covers the leaves index·2^level up to
-(index+1)·2^level. Hashes of complete subtrees never change, so they are stored once, in the order in
-which they come into being: each leaf, followed by the subtrees which it completes. `position` is the
-place of a subtree in that order, as in Go's tlog package.
+(index+1)·2^level. Hashes of complete subtrees never change, so they can be stored once. They come into
+being in one order: each leaf, followed by the subtrees which it completes. `position` is the place of a
+subtree in that order, as in Go's tlog package.
 
 A storage keeps every leaf hash, and of the subtrees those of KEPT_LEVEL and above. The smaller ones,
 nine tenths of all, are cheaper to compute from their few leaves than to keep.
@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from ledger.errors import ProofError
 from ledger.hashing import EMPTY_ROOT, HASH_SIZE, node_hash
 
+Subtree = tuple[int, int]
+"""A complete subtree: its level and its index on that level."""
 KEPT_LEVEL = 4
 
 
@@ -29,23 +31,7 @@ def hash_count(size: int) -> int:
     return 2 * size - size.bit_count()
 
 
-def subtree(place: int) -> tuple[int, int]:
-    """Return the (level, index) of the complete subtree at a position. Requires place >= 0."""
-    last_leaf = place // 2
-    while hash_count(last_leaf + 1) <= place:
-        last_leaf += 1
-    level = place - hash_count(last_leaf)
-    return level, last_leaf >> level
-
-
-def complete_root(leaves: Sequence[bytes]) -> bytes:
-    """Return the hash of a complete subtree. Requires a power of two of leaf hashes."""
-    while len(leaves) > 1:
-        leaves = [node_hash(leaves[i], leaves[i + 1]) for i in range(0, len(leaves), 2)]
-    return leaves[0]
-
-
-def peaks(start: int, stop: int) -> list[tuple[int, int]]:
+def peaks(start: int, stop: int) -> list[Subtree]:
     """Return the complete subtrees that make up the leaves start..stop, left to right.
 
     Requires 0 <= start <= stop and a range that is a subtree of some tree: start is a multiple of
@@ -57,6 +43,27 @@ def peaks(start: int, stop: int) -> list[tuple[int, int]]:
         found.append((level, start >> level))
         start += 1 << level
     return found
+
+
+def kept(subtree: Subtree) -> list[Subtree]:
+    """Return the subtrees that a storage keeps and that a subtree consists of: itself, or 2^n leaves in order."""
+    level, index = subtree
+    if level >= KEPT_LEVEL:
+        return [subtree]
+    return [(0, leaf) for leaf in range(index << level, (index + 1) << level)]
+
+
+def join(hashes: Sequence[bytes]) -> bytes:
+    """Return the hash over 2^n neighbouring subtrees of one level. Requires at least one."""
+    while len(hashes) > 1:
+        hashes = [node_hash(hashes[i], hashes[i + 1]) for i in range(0, len(hashes), 2)]
+    return hashes[0]
+
+
+def completed(index: int) -> list[Subtree]:
+    """Return the subtrees that leaf `index` completes, from the leaf itself upwards."""
+    height = ((index + 1) & -(index + 1)).bit_length()
+    return [(level, index >> level) for level in range(height)]
 
 
 def fold(hashes: Sequence[bytes]) -> bytes:
@@ -85,6 +92,10 @@ class Frontier:
     def root(self) -> bytes:
         """Return the Merkle tree hash of all leaves so far."""
         return fold(self.hashes)
+
+    def peaks(self) -> dict[Subtree, bytes]:
+        """Return the complete subtrees that make up the tree, with their hashes."""
+        return dict(zip(peaks(0, self.size), self.hashes, strict=True))
 
     def extend(self, leaves: Iterable[bytes]) -> tuple["Frontier", list[bytes]]:
         """Append leaf hashes; return the new frontier and the new stored hashes.

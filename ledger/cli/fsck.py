@@ -21,13 +21,19 @@ def add(commands: Any) -> argparse.ArgumentParser:
         action="store_true",
         help="check what is public alone: no openings, hence no signatures of statements",
     )
+    parser.add_argument(
+        "--opening-keys",
+        type=Path,
+        metavar="FOLDER",
+        help="the keys of sealed openings; without them what is public is checked alone",
+    )
     parser.set_defaults(run=_run)
     return parser
 
 
 def _run(options: argparse.Namespace) -> int:
     kept = [load_checkpoint(path)[0] for path in options.checkpoint]
-    storage = open_database(options.database)
+    storage = open_database(options.database, options.opening_keys)
     report = fsck(storage, options.key, kept=kept, openings=not options.public, progress=progress("entries"))
     if options.json:
         print_json({"database": options.database.rpartition("@")[2]} | report.to_json())

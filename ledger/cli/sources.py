@@ -48,19 +48,25 @@ def load_policy(path: Path | None, key: str | None) -> Policy | None:
     return policy
 
 
-def open_database(url: str) -> Any:
-    """Return a storage that only reads the database of a URL. Raises LedgerError when there is none."""
+def open_database(url: str, opening_keys: Path | None = None) -> Any:
+    """Return a storage that only reads the database of a URL, with the keys of its openings if there are any.
+
+    Raises LedgerError when there is none.
+    """
     import sqlalchemy as sa
 
+    from ledger.openingkeys import OpeningKeys
     from ledger.storage.sql import SqlStorage
+
+    keys = None if opening_keys is None else OpeningKeys(opening_keys)
 
     scheme, _, rest = url.partition("://")
     try:
         if scheme == "sqlite":
-            return SqlStorage(_read_only_sqlite(Path(rest.removeprefix("/"))))
+            return SqlStorage(_read_only_sqlite(Path(rest.removeprefix("/"))), keys)
         if scheme == "postgresql":
             url = f"postgresql+psycopg://{rest}"
-        return SqlStorage(sa.create_engine(url, poolclass=sa.NullPool))
+        return SqlStorage(sa.create_engine(url, poolclass=sa.NullPool), keys)
     except (sa.exc.SQLAlchemyError, ImportError, ValueError) as error:
         raise LedgerError(f"{scheme}://… cannot be opened: {type(error).__name__}") from error
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from ledger.entry import Admitted, Entry, Erased, Opening, entry_bytes
 from ledger.errors import AdmissionError, VerificationError
 from ledger.hashing import leaf_hash
-from ledger.storage import Record, StoredCheckpoint, View
-from ledger.tree import KEPT_LEVEL, Frontier, hash_count
+from ledger.storage import Record, Sequenced, StoredCheckpoint, View
+from ledger.tree import KEPT_LEVEL, Frontier, Subtree, completed
 
 
 class MemoryStorage:
@@ -21,7 +21,7 @@ class MemoryStorage:
         self._lock = threading.RLock()
         self._frontier = Frontier()
         self._bodies: list[bytes] = []
-        self._hashes: list[bytes] = []
+        self._hashes: dict[Subtree, bytes] = {}
         self._checkpoints: list[StoredCheckpoint] = []
         self._indexes: dict[str, int] = {}
         self._agreements: dict[str, dict[int, int]] = {}
@@ -39,10 +39,23 @@ class MemoryStorage:
     def append(self, connection: None, admitted: Admitted) -> None:
         self.append_all(connection, [admitted])
 
-    def append_all(self, connection: None, batch: Sequence[Admitted]) -> None:  # noqa: ARG002
+    def append_all(self, connection: None, batch: Sequence[Admitted]) -> Sequenced:  # noqa: ARG002
         with self._lock:
+            before = self._frontier
             for admitted in batch:
                 self._append(admitted)
+            subtrees = [subtree for index in range(before.size, self._frontier.size) for subtree in completed(index)]
+            created = [self._hashes[subtree] for subtree in subtrees]
+            leaves = [self._hashes[0, index] for index in range(before.size, self._frontier.size)]
+            return Sequenced(before, self._frontier, leaves, created)
+
+    def write(self, batch: Sequence[Admitted], signed: StoredCheckpoint | None) -> Sequenced:
+        if signed is not None:
+            self.keep(None, signed)
+        return self.append_all(None, batch)
+
+    def keep(self, connection: None, signed: StoredCheckpoint) -> None:  # noqa: ARG002
+        self.add_checkpoint(signed, 0)
 
     def _append(self, admitted: Admitted) -> None:
         with self._lock:
@@ -53,7 +66,7 @@ class MemoryStorage:
             previous = leaf_hash(self._bodies[-1]) if self._bodies else None
             body = entry_bytes(index, previous, admitted.payload, admitted.signature)
             self._frontier, created = self._frontier.extend([leaf_hash(body)])
-            self._hashes += created
+            self._hashes.update(zip(completed(index), created, strict=True))
             self._bodies.append(body)
             self._indexes[admitted.statement_id] = index
             self._openings[admitted.statement_id] = dict(admitted.openings)
@@ -67,7 +80,8 @@ class MemoryStorage:
         with self._lock:
             index = None if statement_id is None else self._indexes.get(statement_id)
             latest = self._checkpoints[-1] if self._checkpoints else None
-            return View(self._frontier, latest, index is not None, index)
+            leaf = None if index is None else self._hashes[0, index]
+            return View(self._frontier, latest, index is not None, index, leaf)
 
     def add_checkpoint(self, new: StoredCheckpoint, deadline: float) -> bool:  # noqa: ARG002
         with self._lock:
@@ -76,11 +90,14 @@ class MemoryStorage:
             self._checkpoints.append(new)
             return True
 
-    def hashes(self, positions: Sequence[int]) -> list[bytes]:
+    def hashes(self, subtrees: Sequence[Subtree]) -> list[bytes]:
         try:
-            return [self._hashes[position] for position in positions]
-        except IndexError as error:
+            return [self._hashes[subtree] for subtree in subtrees]
+        except KeyError as error:
             raise VerificationError(["a subtree hash is missing"]) from error
+
+    def leaves(self, start: int, stop: int) -> list[bytes]:
+        return [self._hashes[0, index] for index in range(start, min(stop, len(self._bodies)))]
 
     def bodies(self, start: int, stop: int) -> Iterator[bytes]:
         yield from self._bodies[start:stop]
@@ -88,14 +105,13 @@ class MemoryStorage:
     def records(self, start: int, stop: int, *, openings: bool = True) -> Iterator[Record]:
         for index, body in enumerate(self._bodies[start:stop], start):
             entry = Entry.parse(body)
-            first, after = hash_count(index), hash_count(index + 1)
             yield Record(
                 index=index,
                 body=body,
                 entry=entry,
                 is_filed=self._indexes.get(entry.statement_id) == index,
-                openings=self.openings(entry.statement_id) if openings else {},
-                hashes=[self._hashes[first], *self._hashes[first + KEPT_LEVEL : after]],
+                openings=self.openings(entry.statement_id) if openings else None,
+                hashes=[self._hashes[s] for s in completed(index) if s[0] == 0 or s[0] >= KEPT_LEVEL],
             )
 
     def unplaced(self) -> Sequence[str]:
@@ -117,3 +133,12 @@ class MemoryStorage:
                 return False
             fields[field] = Erased(by)
             return True
+
+    def scrub(self, deadline: float) -> int:  # noqa: ARG002
+        return 0
+
+    def turn(self) -> None:
+        return None
+
+    def call(self) -> None:
+        """Do nothing: nobody waits."""

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from ledger.entry import Draft, Signature, Statement, commit, sign
 from ledger.identifiers import new_id
 from ledger.log import Log
+from ledger.openingkeys import OpeningKeys
 from ledger.signatures import SigningKey
 from ledger.storage.memory import MemoryStorage
 from ledger.storage.sql import SqlStorage
@@ -60,12 +61,24 @@ def make_engine() -> Callable[[str], sa.Engine]:
     return runpy.run_path(str(WORKER))["make_engine"]
 
 
-@pytest.fixture(scope="session")
-def start_worker() -> Callable[..., subprocess.Popen[str]]:
+@pytest.fixture
+def opening_keys(tmp_path: Path) -> OpeningKeys:
+    """The keys of openings, which PostgreSQL takes statements only with."""
+    return OpeningKeys(tmp_path / "opening-keys")
+
+
+@pytest.fixture
+def make_storage(opening_keys: OpeningKeys) -> Callable[[sa.Engine], SqlStorage]:
+    """Return a function that gives the storage of an engine, with sealed openings on PostgreSQL."""
+    return lambda engine: SqlStorage(engine, opening_keys if engine.dialect.name == "postgresql" else None)
+
+
+@pytest.fixture
+def start_worker(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
     """Return a function that starts a process which appends to the log of a URL."""
 
     def start(url: str, count: int, *options: str) -> subprocess.Popen[str]:
-        command = [sys.executable, str(WORKER), url, str(count), *options]
+        command = [sys.executable, str(WORKER), url, str(tmp_path / "opening-keys"), str(count), *options]
         environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
@@ -131,28 +144,36 @@ def open_log(log_key: SigningKey, statement_key: SigningKey) -> Callable[..., Lo
 
 @pytest.fixture
 def sqlite_log(
-    sqlite_url: str, make_engine: Callable[[str], sa.Engine], open_log: Callable[..., Log[Any]]
+    sqlite_url: str,
+    make_engine: Callable[[str], sa.Engine],
+    make_storage: Callable[[sa.Engine], SqlStorage],
+    open_log: Callable[..., Log[Any]],
 ) -> Iterator[Log[sa.Connection]]:
     """An opened log in a fresh SQLite database."""
     engine = make_engine(sqlite_url)
-    yield open_log(SqlStorage(engine))
+    yield open_log(make_storage(engine))
     engine.dispose()
 
 
 @pytest.fixture
 def postgresql_log(
-    postgresql_url: str, make_engine: Callable[[str], sa.Engine], open_log: Callable[..., Log[Any]]
+    postgresql_url: str,
+    make_engine: Callable[[str], sa.Engine],
+    make_storage: Callable[[sa.Engine], SqlStorage],
+    open_log: Callable[..., Log[Any]],
 ) -> Iterator[Log[sa.Connection]]:
     """An opened log in a fresh PostgreSQL database."""
     engine = make_engine(postgresql_url)
-    yield open_log(SqlStorage(engine))
+    yield open_log(make_storage(engine))
     engine.dispose()
 
 
 @pytest.fixture
-def sql_log(engine: sa.Engine, open_log: Callable[..., Log[Any]]) -> Log[sa.Connection]:
+def sql_log(
+    engine: sa.Engine, make_storage: Callable[[sa.Engine], SqlStorage], open_log: Callable[..., Log[Any]]
+) -> Log[sa.Connection]:
     """An opened log in a fresh database, once on each dialect."""
-    return open_log(SqlStorage(engine))
+    return open_log(make_storage(engine))
 
 
 @pytest.fixture
@@ -163,14 +184,17 @@ def memory_log(open_log: Callable[..., Log[Any]]) -> Log[None]:
 
 @pytest.fixture(params=["memory", *BOTH])
 def log(
-    request: pytest.FixtureRequest, make_engine: Callable[[str], sa.Engine], open_log: Callable[..., Log[Any]]
+    request: pytest.FixtureRequest,
+    make_engine: Callable[[str], sa.Engine],
+    make_storage: Callable[[sa.Engine], SqlStorage],
+    open_log: Callable[..., Log[Any]],
 ) -> Iterator[Log[Any]]:
     """An opened log, once on each storage."""
     if request.param == "memory":
         yield open_log(MemoryStorage())
         return
     engine = make_engine(request.getfixturevalue(f"{request.param}_url"))
-    yield open_log(SqlStorage(engine))
+    yield open_log(make_storage(engine))
     engine.dispose()
 
 

@@ -136,6 +136,9 @@ def test_nesting_is_bounded():
         encode(value)
     with pytest.raises(CanonicalError):
         decode(b"[" * 200_000)
+    # What only looks nested is not.
+    texts = ["[[{" * 100, '\\"[' * 200, *[{}] * 300]
+    assert decode(encode(texts)) == texts
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """An erased opening is gone from the files of the database, and every proof still holds."""
 
 import secrets
-import uuid
 
 import pytest
 import sqlalchemy as sa
@@ -69,21 +68,6 @@ def test_value_and_salt_are_gone_from_the_files_of_sqlite(tmp_path, sqlite_log, 
 
 def _files_hold(folder, needle):
     return any(needle in path.read_bytes() for path in folder.glob("ledger.db*"))
-
-
-@pytest.mark.postgresql
-def test_value_and_salt_are_gone_from_the_rows_of_postgresql(postgresql_log, record):
-    """Older versions of the row stay in PostgreSQL's files until it vacuums them."""
-    log, engine = postgresql_log, postgresql_log.storage.engine
-    statement_id = record(log, fields={"name": "SECRET"})
-    with engine.begin() as connection:
-        log.erase(connection, statement_id, "name")
-    with engine.connect() as connection:
-        rows = connection.execute(
-            sa.text("SELECT salt, value FROM ledger_openings WHERE field = 'name' AND statement_id = :s"),
-            {"s": uuid.UUID(statement_id).bytes},
-        ).all()
-    assert rows == [(None, None)]
 
 
 def test_a_failing_database_is_said_so(sql_log, record):

@@ -14,7 +14,7 @@ from ledger.hashing import leaf_hash
 from ledger.highwater import FileHighWater
 from ledger.signatures import SigningKey
 from ledger.storage.sql import SqlStorage
-from ledger.tree import KEPT_LEVEL, Frontier, position, subtree
+from ledger.tree import KEPT_LEVEL, Frontier, completed, position
 
 AGREEMENT = "urn:uuid:0190a000-0000-7000-8000-0000000000aa"
 TABLES = ("entries", "hashes", "checkpoints", "statements", "agreements", "openings")
@@ -24,9 +24,11 @@ TABLES = ("entries", "hashes", "checkpoints", "statements", "agreements", "openi
 def filled(sql_log, record):
     """A log of ten entries: genesis, 1 to 4, and an agreement of five statements at 5 to 9."""
     for _ in range(4):
-        sql_log.receipt(record(sql_log))
+        record(sql_log)
+        sql_log.integrate()
     for counter in range(1, 6):
-        sql_log.receipt(record(sql_log, agreement=AGREEMENT, counter=counter))
+        record(sql_log, agreement=AGREEMENT, counter=counter)
+        sql_log.integrate()
     return sql_log
 
 
@@ -74,9 +76,10 @@ class Attacker:
             leaves.append(previous)
         frontier, created = Frontier().extend(leaves)
         self.do("DELETE FROM ledger_hashes")
-        for place, value in enumerate(created):
-            if subtree(place)[0] >= KEPT_LEVEL:
-                self.do("INSERT INTO ledger_hashes (position, hash) VALUES (:p, :h)", p=place, h=value)
+        grown = [subtree for index in range(size) for subtree in completed(index)]
+        for subtree, value in zip(grown, created, strict=True):
+            if subtree[0] >= KEPT_LEVEL:
+                self.do("INSERT INTO ledger_hashes (position, hash) VALUES (:p, :h)", p=position(*subtree), h=value)
         self.do(
             "UPDATE ledger_head SET size = :s, frontier = :f, last_leaf = :l",
             s=size,
@@ -105,7 +108,8 @@ def test_what_is_recorded_during_the_check_is_no_problem(filled, record):
     checkpoints = filled.storage.checkpoints
 
     def grow(done, total):
-        filled.receipt(record(filled))
+        record(filled)
+        filled.integrate()
 
     report = fsck(filled.storage, filled.vkey, progress=grow)
     assert report.problems == []
@@ -115,7 +119,8 @@ def test_what_is_recorded_during_the_check_is_no_problem(filled, record):
 
 def test_what_is_public_is_checked_without_the_openings(filled):
     attacker = Attacker(filled)
-    attacker.do("DELETE FROM ledger_openings WHERE field = 'signature'")
+    genesis = uuid.UUID(filled.entry(0).statement_id).bytes
+    attacker.do("DELETE FROM ledger_openings WHERE statement_id <> :s", s=genesis)
     report = fsck(filled.storage, filled.vkey, openings=False)
     assert report.ok
     assert not report.to_json()["openings"]
@@ -123,7 +128,7 @@ def test_what_is_public_is_checked_without_the_openings(filled):
     assert fsck(filled.storage, openings=False).vkey == filled.vkey
     attacker.set_body(4, attacker.body(4).replace(b"dataset.offered", b"dataset.removed"))
     assert (4, "tree") in found(filled, openings=False)
-    attacker.do("DELETE FROM ledger_openings WHERE field = 'log_key'")
+    attacker.do("DELETE FROM ledger_openings")
     assert {problem.check for problem in fsck(filled.storage, openings=False).problems} == {"tree", "checkpoint"}
 
 
@@ -253,7 +258,8 @@ def test_a_changed_predecessor_alone_is_named(filled):
 
 def test_a_changed_tree_alone_is_named(filled, record):
     for _ in range(6):
-        filled.receipt(record(filled))
+        record(filled)
+    filled.integrate()
     attacker = Attacker(filled)
     attacker.do("UPDATE ledger_hashes SET hash = :h WHERE position = :p", h=bytes(32), p=position(KEPT_LEVEL, 0))
     assert found(filled) == {(15, "tree")}
@@ -293,13 +299,15 @@ def test_a_forged_checkpoint_is_found(filled):
 
 def test_a_changed_opening_is_named(filled):
     attacker = Attacker(filled)
-    changed = "UPDATE ledger_openings SET value = :v WHERE field = 'number' AND statement_id = :s"
-    attacker.do(changed, v=b"77", s=uuid.UUID(filled.entry(3).statement_id).bytes)
-    attacker.do(
-        "DELETE FROM ledger_openings WHERE field = 'dataset' AND statement_id = :s",
-        s=uuid.UUID(filled.entry(2).statement_id).bytes,
-    )
-    assert found(filled) == {(3, "opening"), (2, "opening")}
+    with attacker.engine.connect() as connection:
+        rows = connection.execute(sa.text("SELECT statement_id, packed FROM ledger_openings"))
+        packed = {bytes(row.statement_id): bytes(row.packed) for row in rows}
+    change = "UPDATE ledger_openings SET packed = :p WHERE statement_id = :s"
+    for index, altered in ((3, lambda data: data[:-1] + b"!"), (4, lambda data: data[:100]), (6, lambda data: b"")):
+        key = uuid.UUID(filled.entry(index).statement_id).bytes
+        attacker.do(change, p=altered(packed[key]), s=key)
+    attacker.do("DELETE FROM ledger_openings WHERE statement_id = :s", s=uuid.UUID(filled.entry(2).statement_id).bytes)
+    assert found(filled) == {(index, "opening") for index in (2, 3, 4, 6)}
 
 
 def test_a_statement_filed_under_another_agreement_is_named(filled):

@@ -1,6 +1,9 @@
 """The high-water mark keeps a log from signing in an old or another database."""
 
+import fcntl
+import os
 import threading
+import time
 
 import pytest
 
@@ -9,14 +12,14 @@ from ledger.hashing import leaf_hash
 from ledger.highwater import FileHighWater
 from ledger.log import Log
 from ledger.storage.memory import MemoryStorage
-from ledger.tree import Frontier
+from ledger.tree import Frontier, position
 
 LEAVES = [leaf_hash(b"%d" % i) for i in range(20)]
 _, STORED = Frontier().extend(LEAVES)
 
 
-def read(positions):
-    return [STORED[place] for place in positions]
+def read(subtrees):
+    return [STORED[position(*subtree)] for subtree in subtrees]
 
 
 def root(size):
@@ -47,7 +50,7 @@ def test_another_tree_of_the_same_or_a_larger_size_is_refused(mark):
     with pytest.raises(VerificationError, match="another tree"):
         mark.reserve(7, leaf_hash(b"fork"), read)
     with pytest.raises(VerificationError, match="another tree"):
-        mark.reserve(9, root(9), lambda positions: [leaf_hash(b"fork") for _ in positions])
+        mark.reserve(9, root(9), lambda subtrees: [leaf_hash(b"fork") for _ in subtrees])
 
 
 @pytest.mark.parametrize("torn", [0, 1])
@@ -77,6 +80,29 @@ def test_a_mark_whose_folder_is_gone_stops_the_log(tmp_path):
         FileHighWater(tmp_path / "none" / "mark").size()
 
 
+def test_a_mark_that_another_holds_is_given_up_in_time(mark, tmp_path):
+    mark.reserve(5, root(5), read)
+    with (tmp_path / "mark").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        started = time.monotonic()
+        with pytest.raises(LedgerUnavailableError, match="holds"):
+            mark.reserve(6, root(6), read)
+        assert time.monotonic() - started < 3
+    assert mark.reserve(6, root(6), read)
+
+
+def test_one_sync_reserves_256_sizes_and_every_size_is_written(mark, tmp_path, monkeypatch):
+    synced, sizes = [], iter(range(1, 601))
+    monkeypatch.setattr(os, "fdatasync", lambda file: synced.append(size))
+    leaves = [leaf_hash(b"%d" % i) for i in range(600)]
+    stored = Frontier().extend(leaves)[1]
+    for size in sizes:
+        tree = Frontier().extend(leaves[:size])[0]
+        assert mark.reserve(size, tree.root(), lambda subtrees: [stored[position(*s)] for s in subtrees])
+        assert FileHighWater(tmp_path / "mark").size() == size
+    assert synced == [1, 258, 515]
+
+
 def test_a_log_signs_only_from_the_database_that_its_key_has_signed(mark, open_log, record, log_key, statement_key):
     log = open_log(MemoryStorage(), high_water=mark)
     for _ in range(3):
@@ -90,7 +116,7 @@ def test_a_database_that_has_outgrown_the_mark_with_another_history_is_refused(m
     open_log(MemoryStorage(), high_water=mark)
     other = open_log(MemoryStorage())
     record(other)
-    other._high_water = mark
+    other.notary._high_water = mark
     with pytest.raises(VerificationError, match="another tree"):
         other.receipt(record(other))
 

@@ -197,7 +197,7 @@ def test_a_tampered_database_fails_and_the_entry_is_named(case, capsys, sqlite_l
 def test_what_is_public_can_be_checked_alone(sqlite_log, sqlite_url, capsys):
     with sqlite_log.storage.engine.begin() as connection:
         connection.exec_driver_sql("DROP TRIGGER ledger_openings_no_DELETE")
-        connection.exec_driver_sql("DELETE FROM ledger_openings WHERE field = 'statement_key'")
+        connection.exec_driver_sql("DELETE FROM ledger_openings")
     sqlite_log.storage.engine.dispose()
     assert main(["fsck", sqlite_url, "--key", sqlite_log.vkey]) == 1
     assert main(["fsck", sqlite_url, "--key", sqlite_log.vkey, "--public"]) == 0
@@ -205,10 +205,14 @@ def test_what_is_public_can_be_checked_alone(sqlite_log, sqlite_url, capsys):
 
 
 @pytest.mark.postgresql
-def test_a_whole_log_is_checked_on_postgresql(postgresql_url, postgresql_log, record, capsys):
+def test_a_whole_log_is_checked_on_postgresql(postgresql_url, postgresql_log, record, capsys, tmp_path):
     postgresql_log.receipt(record(postgresql_log))
-    assert main(["fsck", postgresql_url.replace("+psycopg", ""), "--key", postgresql_log.vkey]) == 0
-    assert "VERIFIED" in capsys.readouterr().out
+    check = ["fsck", postgresql_url.replace("+psycopg", ""), "--key", postgresql_log.vkey]
+    assert main([*check, "--opening-keys", str(tmp_path / "opening-keys")]) == 0
+    assert "openings, signatures" in capsys.readouterr().out
+    # Without the keys what is public is checked, and it is said that this was all.
+    assert main(check) == 0
+    assert "signatures" not in capsys.readouterr().out
 
 
 def test_a_bundle_is_verified_without_any_code_of_the_exchange_or_a_database(case):

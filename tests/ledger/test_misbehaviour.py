@@ -24,8 +24,8 @@ class Tree:
         self.hashes = Frontier().extend(leaves)[1]
         self.origin, self.key = origin, key
 
-    def read(self, positions):
-        return [self.hashes[place] for place in positions]
+    def read(self, subtrees):
+        return [self.hashes[position(*subtree)] for subtree in subtrees]
 
     def signed(self, size: int) -> str:
         return checkpoint.sign(self.origin, size, proof.root(size, self.read), self.key)

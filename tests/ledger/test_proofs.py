@@ -42,9 +42,9 @@ class Tree:
         self.frontier, self.stored = Frontier().extend(self.leaves)
         self.reads = 0
 
-    def read(self, positions):
-        self.reads += len(positions)
-        return [self.stored[place] for place in positions]
+    def read(self, subtrees):
+        self.reads += len(subtrees)
+        return [self.stored[position(*subtree)] for subtree in subtrees]
 
     def root(self, size):
         return reference_root(self.leaves[:size])

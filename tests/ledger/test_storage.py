@@ -127,24 +127,24 @@ def test_a_receipt_can_be_had_again_and_later_ones_cover_more(sql_log, record):
         verify_proof(receipt.proof, sql_log.entry(1).body, sql_log.vkey)
 
 
-def test_opening_a_log_again_changes_nothing(sql_log, statement_key, log_key):
+def test_opening_a_log_again_changes_nothing(make_storage, sql_log, statement_key, log_key):
     checkpoint = sql_log.checkpoint()
-    again = Log(SqlStorage(sql_log.storage.engine), log_key, sql_log.origin)
+    again = Log(make_storage(sql_log.storage.engine), log_key, sql_log.origin)
     again.open(statement_key)
     assert again.checkpoint() == checkpoint
     assert again.size() == 1
 
 
-def test_a_log_of_another_key_or_origin_is_not_opened(sql_log, statement_key, log_key):
-    storage = SqlStorage(sql_log.storage.engine)
+def test_a_log_of_another_key_or_origin_is_not_opened(make_storage, sql_log, statement_key, log_key):
+    storage = make_storage(sql_log.storage.engine)
     with pytest.raises(LedgerError, match="another log key"):
         Log(storage, SigningKey.generate(), sql_log.origin).open(statement_key)
     with pytest.raises(LedgerError, match="another origin"):
         Log(storage, log_key, "other.example/log").open(statement_key)
 
 
-def test_a_log_that_was_never_opened_takes_no_statement(engine, log_key, make_draft):
-    storage = SqlStorage(engine)
+def test_a_log_that_was_never_opened_takes_no_statement(make_storage, engine, log_key, make_draft):
+    storage = make_storage(engine)
     storage.create()
     log = Log(storage, log_key, "exchange.example/log")
     draft = make_draft()
@@ -158,14 +158,14 @@ def test_a_log_that_was_never_opened_takes_no_statement(engine, log_key, make_dr
     assert log.head() is None
 
 
-def test_a_log_opened_by_many_threads_at_once_has_one_genesis(engine, log_key, statement_key):
-    storage = SqlStorage(engine)
+def test_a_log_opened_by_many_threads_at_once_has_one_genesis(make_storage, engine, log_key, statement_key):
+    storage = make_storage(engine)
     storage.create()
     failures = []
 
     def open_it():
         try:
-            Log(SqlStorage(engine), log_key, "exchange.example/log").open(statement_key, timeout=30)
+            Log(make_storage(engine), log_key, "exchange.example/log").open(statement_key, timeout=30)
         except Exception as error:
             failures.append(error)
 
@@ -263,9 +263,9 @@ def test_a_process_killed_between_commit_and_receipt_loses_nothing(sql_log, data
     require_whole(sql_log)
 
 
-def test_an_orphan_is_integrated_when_the_log_is_opened_again(sql_log, record, log_key, statement_key):
+def test_an_orphan_is_integrated_when_the_log_is_opened_again(make_storage, sql_log, record, log_key, statement_key):
     orphan = record(sql_log)
-    again = Log(SqlStorage(sql_log.storage.engine), log_key, sql_log.origin)
+    again = Log(make_storage(sql_log.storage.engine), log_key, sql_log.origin)
     again.open(statement_key)
     assert again.latest().size == 2
     assert again.index_of(orphan) == 1
@@ -303,17 +303,26 @@ def test_more_pending_statements_than_one_batch_are_all_integrated(sql_log, make
     require_whole(sql_log)
 
 
-def test_a_blocked_log_answers_unavailable_in_time_and_gives_the_receipt_later(sql_log, record):
-    statement_id = record(sql_log)
-    with sql_log.storage.engine.begin() as blocker:
+@pytest.mark.postgresql
+def test_a_blocked_log_answers_unavailable_in_time_and_gives_the_receipt_later(postgresql_log, record):
+    statement_id = record(postgresql_log)
+    with postgresql_log.storage.engine.begin() as blocker:
         blocker.execute(sa.text("UPDATE ledger_head SET size = size"))
-        if sql_log.storage.engine.dialect.name == "postgresql":
-            blocker.execute(sa.text("LOCK TABLE ledger_checkpoints IN EXCLUSIVE MODE"))
         started = time.monotonic()
         with pytest.raises(LedgerUnavailableError):
-            sql_log.receipt(statement_id, timeout=0.5)
+            postgresql_log.receipt(statement_id, timeout=0.5)
         assert time.monotonic() - started < 3
-    assert sql_log.receipt(statement_id).index == 1
+    assert postgresql_log.receipt(statement_id).index == 1
+
+
+def test_on_sqlite_a_receipt_needs_no_writing_so_nobody_can_block_it(sqlite_log, record):
+    statement_id = record(sqlite_log)
+    with sqlite_log.storage.engine.begin() as blocker:
+        blocker.execute(sa.text("UPDATE ledger_head SET size = size"))
+        assert sqlite_log.receipt(statement_id, timeout=0.5).index == 1
+        with pytest.raises(LedgerUnavailableError):
+            sqlite_log.integrate(timeout=0.2)
+    assert sqlite_log.integrate() == 2
 
 
 def test_a_full_disk_answers_unavailable_and_gives_the_receipt_later(sqlite_log, record, make_draft):
@@ -337,11 +346,12 @@ def test_a_full_disk_answers_unavailable_and_gives_the_receipt_later(sqlite_log,
     require_whole(log)
 
 
-def test_waiting_for_another_thread_of_the_process_is_bounded_too(sql_log, record):
-    statement_id = record(sql_log)
-    with sql_log._turn, pytest.raises(LedgerUnavailableError, match="busy"):
-        sql_log.receipt(statement_id, timeout=0.2)
-    assert sql_log.receipt(statement_id).index == 1
+@pytest.mark.postgresql
+def test_waiting_for_another_thread_of_the_process_is_bounded_too(postgresql_log, record):
+    statement_id = record(postgresql_log)
+    with postgresql_log._turn, pytest.raises(LedgerUnavailableError, match="busy"):
+        postgresql_log.receipt(statement_id, timeout=0.2)
+    assert postgresql_log.receipt(statement_id).index == 1
 
 
 def test_the_callers_settings_of_its_connections_are_left_as_they_were(sql_log, record):
@@ -409,15 +419,15 @@ def test_statements_of_one_call_stand_in_its_order_and_are_refused_together(sql_
         'UPDATE ledger_statements SET "index" = 5',
         'UPDATE ledger_statements SET "index" = NULL',
         "DELETE FROM ledger_statements",
-        "UPDATE ledger_openings SET value = salt",
-        "UPDATE ledger_openings SET field = 'other', salt = NULL, value = NULL",
+        "UPDATE ledger_openings SET packed = packed",
+        "UPDATE ledger_openings SET packed = :longer",
         "DELETE FROM ledger_openings",
     ],
 )
 def test_the_database_itself_refuses_to_alter_what_was_written(sql_log, change, record_many):
     record_many(sql_log, 16, agreement=AGREEMENT)
     with pytest.raises(sa.exc.DBAPIError, match="append-only"), sql_log.storage.engine.begin() as connection:
-        connection.execute(sa.text(change))
+        connection.execute(sa.text(change), {"longer": bytes(9_999)} if "longer" in change else {})
     require_whole(sql_log)
 
 
@@ -452,34 +462,49 @@ def test_tables_copied_into_another_metadata_bring_their_triggers(engine):
         connection.execute(sa.text("DELETE FROM ledger_statements"))
 
 
-def test_a_store_whose_tree_was_altered_gives_no_receipt(sql_log, record):
-    statement_id = record(sql_log)
-    sql_log.receipt(statement_id)
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        ('UPDATE ledger_entries SET leaf_hash = :hash WHERE "index" = 1', 0),
+        ("UPDATE ledger_hashes SET hash = :hash WHERE position > 60", 0),
+    ],
+)
+def test_a_store_whose_tree_was_altered_gives_no_receipt(sql_log, record, change, wanted):
+    statements = [record(sql_log) for _ in range(40)]
+    sql_log.receipt(statements[wanted])
     with sql_log.storage.engine.begin() as connection:
-        _drop_triggers(connection, "ledger_entries")
-        connection.execute(sa.text('UPDATE ledger_entries SET leaf_hash = :h WHERE "index" = 0'), {"h": bytes(32)})
+        for table in ("ledger_entries", "ledger_hashes"):
+            _drop_triggers(connection, table)
+        connection.execute(sa.text(change), {"hash": bytes(32)})
+    record(sql_log)
     with pytest.raises(LedgerError, match="does not lead to the root"):
-        sql_log.receipt(statement_id)
+        sql_log.receipt(statements[wanted])
 
 
-def test_a_store_whose_checkpoint_is_of_another_tree_is_not_opened(sql_log, record, log_key, statement_key):
-    sql_log.receipt(record(sql_log))
+def test_a_store_whose_checkpoint_is_of_another_tree_is_not_opened(
+    make_storage, sql_log, record, log_key, statement_key
+):
+    record(sql_log)
+    sql_log.integrate()
     with sql_log.storage.engine.begin() as connection:
         _drop_triggers(connection, "ledger_entries")
-        connection.execute(sa.text('UPDATE ledger_entries SET leaf_hash = :h WHERE "index" = 1'), {"h": bytes(32)})
-    again = Log(SqlStorage(sql_log.storage.engine), log_key, sql_log.origin)
+        connection.execute(
+            sa.text('UPDATE ledger_entries SET leaf_hash = :hash WHERE "index" = 1'), {"hash": bytes(32)}
+        )
+    again = Log(make_storage(sql_log.storage.engine), log_key, sql_log.origin)
     with pytest.raises(VerificationError, match="not of this tree"):
         again.open(statement_key)
 
 
-def test_a_checkpoint_that_a_power_cut_undid_is_signed_again(sql_log, record, log_key, statement_key):
+def test_a_checkpoint_that_a_power_cut_undid_is_signed_again(make_storage, sql_log, record, log_key, statement_key):
     """Storing a checkpoint does not wait for the disk, since what it signs is durable before it is signed."""
     given = sql_log.receipt(record(sql_log))
+    sql_log.integrate()
     lost = sql_log.checkpoint()
     with sql_log.storage.engine.begin() as connection:
         _drop_triggers(connection, "ledger_checkpoints")
         connection.execute(sa.text("DELETE FROM ledger_checkpoints WHERE size = 2"))
-    again = Log(SqlStorage(sql_log.storage.engine), log_key, sql_log.origin)
+    again = Log(make_storage(sql_log.storage.engine), log_key, sql_log.origin)
     again.open(statement_key)
     assert again.checkpoint() == lost
     verify_proof(given.proof, again.entry(1).body, again.vkey)

@@ -36,14 +36,22 @@ agreements = sa.Table(
     sa.Column("index", _BigInteger),
     sqlite_with_rowid=False,
 )
+# Salts and values as `ledger.storage.sql.openings` packs them: in the clear where `subject` is empty, else
+# sealed under the keys of that subject.
 openings = sa.Table(
     "ledger_openings",
     metadata,
     sa.Column("statement_id", sa.LargeBinary, primary_key=True),
+    sa.Column("subject", sa.LargeBinary),
+    sa.Column("packed", sa.LargeBinary, nullable=False),
+)
+# Erasures whose traces are still to be removed: what a commit cannot do, and what a crash must not forget.
+erasures = sa.Table(
+    "ledger_erasures",
+    metadata,
+    sa.Column("statement_id", sa.LargeBinary, primary_key=True),
     sa.Column("field", sa.Text, primary_key=True),
-    sa.Column("salt", sa.LargeBinary),
-    sa.Column("value", sa.LargeBinary),
-    sa.Column("erased_by", sa.Text),
+    sa.Column("subject", sa.LargeBinary),
     sqlite_with_rowid=False,
 )
 pending = sa.Table(
@@ -56,6 +64,7 @@ pending = sa.Table(
     sa.Column("payload", sa.LargeBinary, nullable=False),
     _hash_column("signature"),
 )
+# The leaf hash stands before the body, so that proofs are built without reading the bodies' pages.
 entries = sa.Table(
     "ledger_entries",
     metadata,
@@ -127,13 +136,8 @@ for _table in (*_IMMUTABLE, statements, agreements, openings):
 _indexed = 'OLD."index" IS NOT NULL OR NEW."index" IS NULL OR '
 _refuse(statements, "UPDATE", _indexed + "NEW.statement_id <> OLD.statement_id")
 _refuse(agreements, "UPDATE", _indexed + "NEW.agreement <> OLD.agreement OR NEW.counter <> OLD.counter")
-# An opening can be erased, once, and nothing else.
-_refuse(
-    openings,
-    "UPDATE",
-    "OLD.salt IS NULL OR NEW.salt IS NOT NULL OR NEW.value IS NOT NULL"
-    " OR NEW.statement_id <> OLD.statement_id OR NEW.field <> OLD.field",
-)
+# Openings can be erased, which leaves less of them, and nothing else.
+_refuse(openings, "UPDATE", "length(NEW.packed) >= length(OLD.packed) OR NEW.statement_id <> OLD.statement_id")
 # SQLite deletes without asking the triggers when an INSERT says OR REPLACE, so the taken keys refuse it.
 for _table, _same in (
     (statements, "statement_id = NEW.statement_id"),
@@ -141,7 +145,7 @@ for _table, _same in (
     (entries, '"index" = NEW."index"'),
     (hashes, "position = NEW.position"),
     (checkpoints, "size = NEW.size OR previous = NEW.previous"),
-    (openings, "statement_id = NEW.statement_id AND field = NEW.field"),
+    (openings, "statement_id = NEW.statement_id"),
 ):
     _taken = f"WHEN EXISTS (SELECT 1 FROM {_table.name} WHERE {_same})"  # noqa: S608  # Names of this file only.
     _text = _SQLITE_REFUSAL.format(table=_table.name, event="INSERT", condition=_taken)

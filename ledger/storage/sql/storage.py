@@ -1,54 +1,51 @@
-"""A log in SQLite or PostgreSQL, through SQLAlchemy Core.
+"""A log in SQLite or PostgreSQL, through SQLAlchemy's connections.
 
 The caller's engine decides on durability (SQLite: WAL and synchronous=FULL) and on its pool; nothing
 here depends on how transactions begin, as every own write transaction starts by taking its lock.
 """
 
-import functools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy import exc
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 
-from ledger.entry import Admitted, Entry, Erased, Opening, entry_bytes
+from ledger.entry import Admitted, Erased, Opening
 from ledger.errors import AdmissionError, LedgerError, LedgerUnavailableError, VerificationError
-from ledger.hashing import leaf_hash
-from ledger.storage import Record, StoredCheckpoint, View
+from ledger.identifiers import to_bytes
+from ledger.openingkeys import OpeningKeys
+from ledger.storage import Record, Sequenced, StoredCheckpoint, View
+from ledger.storage.sql import rows as values
 from ledger.storage.sql import statements as sql
-from ledger.storage.sql.rows import Row, columns, entry_of, kept_hashes, key_of, openings_of, urn_of
-from ledger.storage.sql.schema import head, metadata, openings
-from ledger.tree import KEPT_LEVEL, Frontier, complete_root, hash_count, subtree
+from ledger.storage.sql.openings import erase, names, unpack
+from ledger.storage.sql.postgresql import Postgresql
+from ledger.storage.sql.schema import metadata
+from ledger.storage.sql.sqlite import Sqlite
+from ledger.storage.sql.turn import Turn
+from ledger.tree import KEPT_LEVEL, Frontier, Subtree, hash_count, join, kept, position
 
-_SECURE = "ledger_erases_securely"
-
-
-@dataclass(frozen=True)
-class _Head:
-    """The right edge of the log, read under its lock."""
-
-    frontier: Frontier
-    last_leaf: bytes | None
+_DAMAGED = Opening(b"", None)
+_FIRST_LOOK, _LONGEST_LOOK = 0.001, 0.02
 
 
 class SqlStorage:
-    """A log in the database of an engine. Requires SQLite >= 3.35 or PostgreSQL."""
+    """A log in the database of an engine. Requires SQLite >= 3.35 or PostgreSQL.
 
-    def __init__(self, engine: Engine) -> None:
+    With `keys` the openings are sealed under keys that lie outside the database; PostgreSQL, whose old row
+    versions and backups nobody can overwrite, takes statements only with them.
+    """
+
+    def __init__(self, engine: Engine, keys: OpeningKeys | None = None) -> None:
         if engine.dialect.name not in ("sqlite", "postgresql"):
             raise LedgerError(f"the ledger runs on SQLite and PostgreSQL, not on {engine.dialect.name}")
         self.engine = engine
+        self._keys = keys
         self._is_sqlite = engine.dialect.name == "sqlite"
-        self._driver_errors: Any = engine.dialect.loaded_dbapi
-        # Each read is one statement, so on PostgreSQL it needs no transaction around it. An engine whose
-        # SQLite transactions begin IMMEDIATE can look at `writes`, to let readers not queue with writers.
-        options = {} if self._is_sqlite else {"isolation_level": "AUTOCOMMIT"}
-        self._reader = engine.execution_options(writes=False, **options)
+        self._own: Sqlite | Postgresql = (Sqlite if self._is_sqlite else Postgresql)(engine, keys)
+        self._driver: Any = engine.dialect.loaded_dbapi
+        self._view = self._spelled(sql.VIEW)
 
     def create(self) -> None:
         """Create the tables and their triggers where they are missing, in a transaction of its own."""
@@ -61,70 +58,55 @@ class SqlStorage:
             yield connection
 
     def found(self, genesis: Admitted) -> None:
-        insert = sqlite.insert if self._is_sqlite else postgresql.insert
-        row = insert(head).values(id=1, size=0, frontier=b"", last_leaf=None).on_conflict_do_nothing()
         with self.transaction() as connection:
-            connection.execute(row)
-            before = self._locked_head(connection)
-            if before.frontier.size == 0:
-                self._record(connection, [genesis], before if self._is_sqlite else None)
-                if not self._is_sqlite:
-                    self._sequence_pending(connection, before)
+            connection.exec_driver_sql(self._spelled(sql.FOUND), (b"",))
+            if self._own.lock_head(connection).frontier.size == 0:
+                self._own.found(connection, genesis)
 
     def append(self, connection: Connection, admitted: Admitted) -> None:
         self.append_all(connection, [admitted])
 
-    def append_all(self, connection: Connection, batch: Sequence[Admitted]) -> None:
+    def append_all(self, connection: Connection, batch: Sequence[Admitted]) -> Sequenced | None:
         with self._translated():
-            if not connection.in_transaction():
-                connection.begin()
-            self._record(connection, batch, self._locked_head(connection) if self._is_sqlite else None)
+            return self._own.append(connection, batch)
+
+    def write(self, batch: Sequence[Admitted], signed: StoredCheckpoint | None) -> Sequenced | None:
+        with self._translated():
+            return self._own.write(batch, signed)
+
+    def keep(self, connection: Connection, signed: StoredCheckpoint) -> None:
+        with self._translated():
+            self._own.keep(connection, signed)
 
     def integrate(self, deadline: float, statement_id: str | None = None) -> View:
-        while not self._is_sqlite:
-            with self._bounded(deadline) as connection:
-                before = self._locked_head(connection)
-                after, ids = self._sequence_pending(connection, before)
-            if len(ids) < sql.BATCH:
-                wanted = key_of(statement_id)
-                if wanted not in ids:
-                    break
-                return View(after, None, True, before.frontier.size + ids.index(wanted))
+        if isinstance(self._own, Postgresql):
+            self._integrate(self._own, deadline, statement_id)
         return self.view(statement_id)
 
     def view(self, statement_id: str | None = None) -> View:
-        with self._reading() as connection:
-            row = self._run(connection, sql.VIEW, {"wanted": key_of(statement_id)}).fetchone()
-        if row is None:
+        rows = self._read(self._view, (values.key_of(statement_id),))
+        if not rows:
             return View(Frontier(), None)
-        size, frontier, signed, root, note, known, index = row
+        size, frontier, signed, root, note, known, index, leaf = rows[0]
         latest = None if note is None else StoredCheckpoint(signed, root, note)
-        return View(Frontier.from_bytes(size, frontier), latest, bool(known), index)
+        return View(Frontier.from_bytes(size, frontier), latest, known is not None, index, leaf)
 
     def add_checkpoint(self, new: StoredCheckpoint, deadline: float) -> bool:
-        values = {"size": new.size, "root": new.root, "note": new.note}
         try:
-            with self._bounded(deadline, durable=False) as connection:
-                return bool(self._run(connection, sql.ADD_CHECKPOINT, values).rowcount == 1)
+            with self._translated(), self._own.bounded(deadline, durable=False) as connection:
+                return self._own.add_checkpoint(connection, new)
         except AdmissionError:
             return False
 
-    def hashes(self, positions: Sequence[int]) -> list[bytes]:
-        places = {place: subtree(place) for place in positions}
-        kept = [place for place, (level, _) in places.items() if level >= KEPT_LEVEL]
-        below = {
-            place: range(i << level, (i + 1) << level) for place, (level, i) in places.items() if level < KEPT_LEVEL
-        }
-        with self._reading() as connection:
-            found = dict(self._wanted(connection, sql.HASHES, kept))
-            leaves = dict(
-                self._wanted(connection, sql.LEAVES, sorted({leaf for span in below.values() for leaf in span}))
-            )
-        try:
-            found |= {place: complete_root([leaves[leaf] for leaf in span]) for place, span in below.items()}
-            return [found[place] for place in positions]
-        except KeyError as error:
-            raise VerificationError([f"the hash of a leaf or subtree is missing at {error}"]) from error
+    def hashes(self, subtrees: Sequence[Subtree]) -> list[bytes]:
+        parts = {subtree: kept(subtree) for subtree in subtrees}
+        found = self._kept({part for group in parts.values() for part in group})
+        for part in (part for group in parts.values() for part in group if part not in found):
+            raise VerificationError([f"the hash of subtree {part[1]} on level {part[0]} is missing"])
+        return [join([found[part] for part in parts[subtree]]) for subtree in subtrees]
+
+    def leaves(self, start: int, stop: int) -> list[bytes]:
+        return [row[0] for row in self._read(self._spelled(sql.LEAVES), (start, stop))]
 
     def bodies(self, start: int, stop: int) -> Iterator[bytes]:
         for rows in self._batches(start, stop):
@@ -132,244 +114,176 @@ class SqlStorage:
 
     def records(self, start: int, stop: int, *, openings: bool = True) -> Iterator[Record]:
         for rows in self._batches(start, stop):
-            parsed = [entry_of(body) for _, _, body in rows]
-            keys = [b"" if entry is None else key_of(entry.statement_id) for entry in parsed]
-            counted = [_counter(entry) for entry in parsed]
-            with self._reading() as connection:
-                places = dict(self._wanted(connection, sql.PLACES, keys))
-                counters = self._counted(connection, [pair for pair in counted if pair is not None])
-                opened = openings_of(self._wanted(connection, sql.OPENINGS, keys) if openings else [])
-                span = {"start": hash_count(rows[0][0]), "stop": hash_count(rows[-1][0] + 1)}
-                nodes = dict(self._run(connection, sql.HASH_RANGE, span).fetchall())
-            for (index, leaf, body), entry, key, pair in zip(rows, parsed, keys, counted, strict=True):
+            parsed = [values.entry_of(body) for _, _, body in rows]
+            ids = [b"" if entry is None else to_bytes(entry.statement_id) for entry in parsed]
+            counted = [values.counter_of(entry) for entry in parsed]
+            places = dict(self._wanted((sql.PLACES, ids)))
+            counters = self._counted([pair for pair in counted if pair is not None])
+            opened = {row[0]: row[1:] for row in self._wanted((sql.OPENED, ids))} if openings else {}
+            span = hash_count(rows[0][0]), hash_count(rows[-1][0] + 1)
+            above = dict(self._read(self._spelled(sql.HASH_RANGE), span))
+            for (index, leaf, body), entry, identifier, pair in zip(rows, parsed, ids, counted, strict=True):
                 first, after = hash_count(index) + KEPT_LEVEL, hash_count(index + 1)
-                is_filed = places.get(key) == index and (pair is None or counters.get(pair) == index)
-                hashes = [leaf, *(nodes.get(place) for place in range(first, after))] if first < after else [leaf]
-                yield Record(index, body, entry, is_filed, opened.get(key, {}), hashes)
+                is_filed = places.get(identifier) == index and (pair is None or counters.get(pair) == index)
+                hashes = [leaf, *(above.get(place) for place in range(first, after))] if first < after else [leaf]
+                found = self._opened(identifier, *opened.get(identifier, (None, None))) if openings else None
+                yield Record(index, body, entry, is_filed, found, hashes)
 
-    def unplaced(self) -> Sequence[str]:
-        with self._reading() as connection:
-            found = [urn_of(key) for (key,) in self._run(connection, sql.UNPLACED).fetchall()]
-            uncounted = self._run(connection, sql.UNCOUNTED).fetchall()
-            is_crowded = self._run(connection, sql.IS_CROWDED).fetchone()
-            crowded = self._run(connection, sql.CROWDED).fetchall() if is_crowded and is_crowded[0] else []
-        for key, index in crowded:
-            found += [urn_of(key) for body in self.bodies(index, index + 1) if not _is_of(body, statement=urn_of(key))]
-        return found + [f"statement {counter} of {urn_of(agreement)}" for agreement, counter in uncounted]
-
-    def checkpoints(self) -> Iterator[StoredCheckpoint]:
-        after = -1
-        while True:
-            with self._reading() as connection:
-                rows = self._run(connection, sql.CHECKPOINTS, {"after": after}).fetchall()
-            for after, root, note in rows:
-                yield StoredCheckpoint(after, root, note)
-            if not rows:
-                return
-
-    def bodies_of_agreement(self, agreement: str) -> Sequence[bytes]:
-        with self._reading() as connection:
-            rows = self._run(connection, sql.OF_AGREEMENT, {"agreement": key_of(agreement)}).fetchall()
-        return [body for (body,) in rows if _is_of(body, agreement=agreement)]
-
-    def openings(self, statement_id: str) -> Mapping[str, Opening | Erased]:
-        key = key_of(statement_id)
-        with self._reading() as connection:
-            rows = self._wanted(connection, sql.OPENINGS, [key])
-        return openings_of(rows).get(key, {})
-
-    def erase(self, connection: Connection, statement_id: str, field: str, by: str | None) -> bool:
-        one = (
-            (openings.c.statement_id == key_of(statement_id))
-            & (openings.c.field == field)
-            & openings.c.salt.is_not(None)
-        )
-        with self._translated():
-            self._erase_securely(connection)
-            change = sa.update(openings).where(one).values(salt=None, value=None, erased_by=by)
-            return connection.execute(change).rowcount == 1
-
-    def _erase_securely(self, connection: Connection) -> None:
-        # Without this SQLite leaves old bytes on freed parts of its pages, also where it moves a row.
-        if self._is_sqlite and not connection.info.get(_SECURE):
-            self._run(connection, "PRAGMA secure_delete = ON").close()
-            connection.info[_SECURE] = True
-
-    def _record(self, connection: Connection, batch: Sequence[Admitted], before: "_Head | None") -> None:
-        """Write statements with their openings: as the next entries after `before`, else as pending ones."""
-        self._erase_securely(connection)
-        rows = [
-            (
-                key_of(one.statement_id),
-                None if one.agreement is None else key_of(one.agreement),
-                one.counter,
-                one.payload,
-                one.signature,
-            )
-            for one in batch
-        ]
-        opened = [
-            (row[0], name, opening.salt, opening.canonical())
-            for row, one in zip(rows, batch, strict=True)
-            for name, opening in one.openings.items()
-        ]
-        if before is not None:
-            _driver(connection).executemany(sql.ADD_OPENING, opened)
-            self._sequence(connection, before, rows)
-            return
-        owners, fields, salts, values = zip(*opened, strict=True)
-        lists = {"opened": list(owners), "fields": list(fields), "salts": list(salts), "values": list(values)}
-        self._run(connection, sql.RECORD, lists | columns(rows))
-
-    def _locked_head(self, connection: Connection) -> _Head:
-        """Take the log's write lock until the transaction ends, then read the head."""
-        row = self._run(connection, sql.LOCK_HEAD if self._is_sqlite else sql.LOCK_HEAD_ROW).fetchone()
-        if row is None:
-            raise LedgerError("the log has no genesis yet: call Log.open first")
-        size, frontier, last_leaf = row
-        return _Head(Frontier.from_bytes(size, frontier), last_leaf)
-
-    def _sequence_pending(self, connection: Connection, before: _Head) -> tuple[Frontier, list[bytes]]:
-        """Sequence the oldest pending statements, a batch at most; return the new frontier and their keys."""
-        rows = self._run(connection, sql.OLDEST_PENDING).fetchall()
-        if not rows:
-            return before.frontier, []
-        arrivals, batch = [row[0] for row in rows], [tuple(row[1:]) for row in rows]
-        return self._sequence(connection, before, batch, arrivals), [row[0] for row in batch]
-
-    def _sequence(
-        self, connection: Connection, before: _Head, batch: Sequence[Row], arrivals: Sequence[int] = ()
-    ) -> Frontier:
-        """Write statements as the next entries; return the new frontier. Requires the lock."""
-        first, last_leaf = before.frontier.size, before.last_leaf
-        leaves, bodies = [], []
-        for index, (_, _, _, payload, signature) in enumerate(batch, first):
-            bodies.append(entry_bytes(index, last_leaf, payload, signature))
-            last_leaf = leaf_hash(bodies[-1])
-            leaves.append(last_leaf)
-        after, created = before.frontier.extend(leaves)
-        kept, indexes = kept_hashes(first, after.size, created), range(first, after.size)
-        edge = {"old_size": first, "new_size": after.size, "frontier": after.to_bytes(), "last_leaf": last_leaf}
-        if self._is_sqlite:
-            driver, numbered = _driver(connection), list(zip(batch, indexes, strict=True))
-            driver.executemany(sql.ADD_STATEMENT, [(row[0], index) for row, index in numbered])
-            driver.executemany(sql.ADD_AGREEMENT, [(row[1], row[2], index) for row, index in numbered if row[1]])
-            driver.executemany(sql.ADD_ENTRY, zip(indexes, leaves, bodies, strict=True))
-            driver.executemany(sql.ADD_HASH, kept)
-            moved = driver.execute(sql.MOVE_HEAD, edge).rowcount == 1
-        else:
-            lists = columns(batch) | {"indexes": list(indexes), "leaves": leaves, "bodies": bodies}
-            lists |= {"positions": [place for place, _ in kept], "hashes": [item for _, item in kept]}
-            row = self._run(connection, sql.SEQUENCE, lists | edge | {"arrivals": list(arrivals)}).fetchone()
-            moved = tuple(row) == (len(batch), 1)
-        if not moved:
-            raise LedgerUnavailableError("another writer has moved the head of the log")
-        return after
-
-    def _batches(self, start: int, stop: int) -> Iterator[Sequence[tuple[int, bytes, bytes]]]:
-        """Yield the index, leaf hash and bytes of the entries start..stop that exist, some at a time."""
-        while start < stop:
-            with self._reading() as connection:
-                rows = self._run(connection, sql.BODIES, {"start": start, "stop": stop}).fetchall()
-            if not rows:
-                return
-            yield rows
-            start = rows[-1][0] + 1
-
-    def _run(self, connection: Connection, statement: str, values: Mapping[str, Any] | None = None) -> Any:
-        """Run a statement, on SQLite by its driver, in the transaction that SQLAlchemy has begun, if it has."""
-        if self._is_sqlite:
-            return _driver(connection).execute(statement, values or {})
-        return connection.execute(_text(statement), values)
-
-    def _wanted(self, connection: Connection, template: str, wanted: Sequence[Any]) -> Sequence[Any]:
-        """Return the rows that are wanted by their keys."""
-        if not wanted:
-            return []
-        if self._is_sqlite:
-            places = ",".join("?" * len(wanted))
-            return list(_driver(connection).execute(template.format(wanted=f"IN ({places})"), wanted))
-        return connection.execute(_text(template.format(wanted="= ANY (:wanted)")), {"wanted": list(wanted)}).all()
-
-    def _counted(self, connection: Connection, pairs: Sequence[tuple[bytes, int]]) -> dict[tuple[bytes, int], int]:
+    def _counted(self, pairs: list[tuple[bytes, int]]) -> dict[tuple[bytes, int], int]:
         """Return where the statements of some agreements and counters stand."""
         if not pairs:
             return {}
-        agreements, counters = zip(*pairs, strict=True)
-        values: Any = {"agreements": list(agreements), "counters": list(counters)}
-        form = sql.PAIRS
+        form: str = sql.PAIRS_POSTGRESQL
+        given: list[Any] = [list(column) for column in zip(*pairs, strict=True)]
         if self._is_sqlite:
-            form = sql.PAIRS_OF_SQLITE.format(rows=",".join(["(?,?)"] * len(pairs)))
-            values = [value for pair in pairs for value in pair]
-        rows = self._run(connection, sql.COUNTED.format(pairs=form), values).fetchall()
+            form = sql.PAIRS_SQLITE.format(rows=",".join(["(?,?)"] * len(pairs)))
+            given = [value for pair in pairs for value in pair]
+        rows = self._read(sql.COUNTED.format(pairs=form), tuple(given))
         return {(agreement, counter): index for agreement, counter, index in rows}
 
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with self._translated(), self._reader.connect() as connection:
-            yield connection
+    def _opened(
+        self, identifier: bytes, subject: bytes | None, packed: bytes | None
+    ) -> dict[str, Opening | Erased] | None:
+        if packed is None:
+            return {}
+        if subject is not None and self._keys is None:
+            return None
+        return unpack(packed, subject, values.urn(identifier), self._keys, damaged=_DAMAGED)
 
-    @contextmanager
-    def _bounded(self, deadline: float, *, durable: bool = True) -> Iterator[Connection]:
-        """A write transaction of its own whose waiting for locks ends at the deadline.
+    def _batches(self, start: int, stop: int) -> Iterator[Sequence[Any]]:
+        """Yield the index, leaf hash and bytes of the entries start..stop that exist, some at a time."""
+        while start < stop and (rows := self._read(self._spelled(sql.BODIES), (start, stop))):
+            yield rows
+            start = rows[-1][0] + 1
 
-        One that is not `durable` does not wait for the disk; the next one that is makes it so too.
+    def unplaced(self) -> Sequence[str]:
+        found = [values.urn(row[0]) for row in self._read(sql.UNPLACED)]
+        is_crowded = self._read(sql.IS_CROWDED)
+        for key, index in self._read(sql.CROWDED) if is_crowded and is_crowded[0][0] else ():
+            found += [values.urn(key) for body in self.bodies(index, index + 1) if not _is_of(body, key)]
+        uncounted = self._read(sql.UNCOUNTED)
+        return found + [f"statement {counter} of {values.urn(agreement)}" for agreement, counter in uncounted]
+
+    def checkpoints(self) -> Iterator[StoredCheckpoint]:
+        after = sql.NO_CHECKPOINT
+        while rows := self._read(self._spelled(sql.CHECKPOINTS), (after,)):
+            for size, root, note in rows:
+                yield StoredCheckpoint(size, root, note)
+            after = rows[-1][0]
+
+    def bodies_of_agreement(self, agreement: str) -> Sequence[bytes]:
+        return [row[0] for row in self._read(self._spelled(sql.OF_AGREEMENT), (values.key_of(agreement),))]
+
+    def openings(self, statement_id: str) -> Mapping[str, Opening | Erased]:
+        rows = self._read(self._spelled(sql.OPENINGS), (values.key_of(statement_id),))
+        return unpack(rows[0][1], rows[0][0], statement_id, self._keys) if rows else {}
+
+    def erase(self, connection: Connection, statement_id: str, field: str, by: str | None) -> bool:
+        identifier = values.key_of(statement_id)
+        with self._translated():
+            if isinstance(self._own, Sqlite):
+                self._own.erase_securely(connection)
+            row = connection.exec_driver_sql(self._spelled(sql.OPENINGS), (identifier,)).one_or_none()
+            left = None if row is None else erase(row[1], field, by)
+            if row is None or left is None:
+                return False
+            if connection.exec_driver_sql(self._spelled(sql.ERASE), (left, identifier, row[1])).rowcount != 1:
+                raise LedgerUnavailableError("another opening of the statement was erased at the same moment")
+            connection.exec_driver_sql(self._spelled(sql.NOTE_ERASURE), (identifier, field, row[0]))
+            return True
+
+    def scrub(self, deadline: float) -> int:
+        waiting = self._read(sql.ERASURES)
+        for statement, field, subject in waiting:
+            if subject is not None and self._keys is not None:
+                row = self._read(self._spelled(sql.OPENINGS), (statement,))
+                self._keys.destroy(subject, values.urn(statement), field, names(row[0][1]) if row else [])
+        if waiting and isinstance(self._own, Sqlite):
+            self._own.scrub(deadline)
+        done = [row for row in waiting if row[2] is None or self._keys is not None]
+        if done:
+            with self._translated(), self._own.bounded(deadline) as connection:
+                for statement, field, _ in done:
+                    connection.exec_driver_sql(self._spelled(sql.FORGET_ERASURE), (statement, field))
+        return len(done)
+
+    def _integrate(self, own: Postgresql, deadline: float, statement_id: str | None) -> None:
+        """Sequence what is pending, or wait for the process that leads to do so."""
+        identifier = None if statement_id is None else to_bytes(statement_id)
+        newest = self._read(sql.NEWEST_PENDING)[0][0] if identifier is None else None
+        pause = _FIRST_LOOK
+        while True:
+            with self._translated(), own.bounded(deadline) as connection:
+                leads = connection.exec_driver_sql(sql.LEAD_ONCE).scalar_one()
+                ids = own.sequence(connection)[1] if leads else []
+            if leads and (identifier in ids or len(ids) < sql.BATCH):
+                return
+            if not leads:
+                if self._is_done(identifier, newest):
+                    return
+                if time.monotonic() + pause > deadline:
+                    raise LedgerUnavailableError("the process that sequences the log did not do so in time")
+                self.call()
+                time.sleep(pause)
+                pause = min(2 * pause, _LONGEST_LOOK)
+
+    def _is_done(self, identifier: bytes | None, newest: int | None) -> bool:
+        if identifier is not None:
+            return self._read(self._view, (identifier,))[0][6] is not None
+        return newest is None or not self._read(self._spelled(sql.IS_PENDING), (newest,))[0][0]
+
+    def call(self) -> None:
+        """Tell the process that leads, wherever it is, that statements are waiting."""
+        if not self._is_sqlite:
+            self._read(self._spelled(sql.CALL), (sql.WORK,))
+
+    def turn(self) -> Turn | None:
+        """Return this process's place in the queue of those that sequence; None where a step sequences itself.
+
+        Raises LedgerUnavailableError.
         """
-        remaining = max(1, int((deadline - time.monotonic()) * 1000))
-        with self._translated(), self.engine.connect() as connection:
-            if self._is_sqlite:
-                # Set on the driver's connection, before SQLAlchemy begins a transaction on it.
-                driver: Any = connection.connection.dbapi_connection
-                wanted = {"busy_timeout": remaining} | ({} if durable else {"synchronous": 1})
-                before = {name: driver.execute(f"PRAGMA {name}").fetchone()[0] for name in wanted}
-                _set(driver, wanted)
-                try:
-                    with connection.begin():
-                        yield connection
-                finally:
-                    _set(driver, before)
-            else:
-                connection.execution_options(isolation_level="READ COMMITTED")
-                with connection.begin():
-                    limits = {"limit": f"{remaining}ms", "durable": durable}
-                    self._run(connection, sql.LIMITS, limits)
-                    yield connection
+        return None if self._is_sqlite else Turn(self.engine)
+
+    def _kept(self, subtrees: set[Subtree]) -> dict[Subtree, bytes]:
+        """Return those of these kept hashes that exist."""
+        leaves = [index for level, index in subtrees if level == 0]
+        above = {position(*subtree): subtree for subtree in subtrees if subtree[0] > 0}
+        wanted = [(sql.WANTED_LEAVES, leaves), (sql.WANTED_HASHES, list(above))]
+        rows = self._wanted(*((text, keys) for text, keys in wanted if keys))
+        return {above[key] if kind else (0, key): value for kind, key, value in rows}
+
+    def _wanted(self, *wanted: tuple[str, list[Any]]) -> Sequence[Any]:
+        """Return the rows that are wanted by their keys, of one or several tables at once."""
+        if not wanted:
+            return []
+        text = " UNION ALL ".join(part.format(among=self._among(len(keys))) for part, keys in wanted)
+        lists = [keys if self._is_sqlite else [keys] for _, keys in wanted]
+        return self._read(text, tuple(key for keys in lists for key in keys))
+
+    def _among(self, count: int) -> str:
+        return f"IN ({', '.join('?' * count)})" if self._is_sqlite else "= ANY (%s)"
+
+    def _spelled(self, text: str) -> str:
+        return sql.spelled(text, sqlite=self._is_sqlite)
+
+    def _read(self, text: str, parameters: tuple[Any, ...] = ()) -> Sequence[Any]:
+        with self._translated():
+            return self._own.read(text, parameters)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         """Let no exception of the database cross the border of this package."""
         try:
             yield
-        except (exc.IntegrityError, self._driver_errors.IntegrityError) as error:
+        except (exc.IntegrityError, self._driver.IntegrityError) as error:
             message = "the statement, or the counter of its agreement, is already recorded"
             raise AdmissionError(message) from getattr(error, "orig", error)
-        except (exc.SQLAlchemyError, self._driver_errors.Error) as error:
+        except (exc.SQLAlchemyError, self._driver.Error) as error:
             # The driver's own error is named: SQLAlchemy's carries the parameters, salts among them.
-            original = error if isinstance(error, self._driver_errors.Error) else getattr(error, "orig", None)
+            original = getattr(error, "orig", error if isinstance(error, self._driver.Error) else None)
             raise LedgerUnavailableError(f"the ledger's database refused: {original or type(error)}") from original
 
 
-def _driver(connection: Connection) -> Any:
-    """Return a cursor of the driver: SQLAlchemy's way to a statement takes ten times as long as SQLite needs for it."""
-    driver: Any = connection.connection.dbapi_connection
-    return driver.cursor()
-
-
-def _set(driver: Any, pragmas: Mapping[str, int]) -> None:
-    for name, value in pragmas.items():
-        driver.execute(f"PRAGMA {name} = {value}").close()
-
-
-def _counter(entry: Entry | None) -> tuple[bytes, int] | None:
-    """Return agreement and counter of an entry as they are stored, if it has any that a database can hold."""
-    if entry is None or entry.agreement is None or entry.counter is None or entry.counter >= 2**63:
-        return None
-    return key_of(entry.agreement), entry.counter
-
-
-def _is_of(body: bytes, *, statement: str | None = None, agreement: str | None = None) -> bool:
-    entry = entry_of(body)
-    return entry is not None and statement in (None, entry.statement_id) and agreement in (None, entry.agreement)
-
-
-_text = functools.cache(sa.text)
+def _is_of(body: bytes, identifier: bytes) -> bool:
+    entry = values.entry_of(body)
+    return entry is not None and to_bytes(entry.statement_id) == identifier

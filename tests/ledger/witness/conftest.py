@@ -13,7 +13,7 @@ from ledger.cosignature import Cosigner
 from ledger.hashing import leaf_hash
 from ledger.note import Verifier
 from ledger.signatures import SigningKey
-from ledger.tree import Frontier
+from ledger.tree import Frontier, Subtree, position
 from ledger.witness.core import Witness
 from ledger.witness.state import Proven, State
 
@@ -38,8 +38,8 @@ class Tree:
         leaves = [leaf_hash(f"{name} {index}".encode()) for index, name in enumerate(names)]
         self.hashes = Frontier().extend(leaves)[1]
 
-    def read(self, positions: Sequence[int]) -> list[bytes]:
-        return [self.hashes[position] for position in positions]
+    def read(self, subtrees: Sequence[Subtree]) -> list[bytes]:
+        return [self.hashes[position(*subtree)] for subtree in subtrees]
 
     def root(self, size: int) -> bytes:
         return proof.root(size, self.read)

@@ -1,0 +1,140 @@
+"""What is particular to SQLite: one writer at a time, so a statement is sequenced in the caller's own transaction."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Any
+
+from sqlalchemy.engine import Connection, Engine
+
+from ledger.entry import Admitted
+from ledger.errors import LedgerError, LedgerUnavailableError
+from ledger.openingkeys import OpeningKeys
+from ledger.storage import Sequenced, StoredCheckpoint
+from ledger.storage.sql import statements as sql
+from ledger.storage.sql.batch import Head, place, row_of
+from ledger.storage.sql.openings import pack
+from ledger.tree import Frontier
+
+_SECURE = "ledger_erases_securely"
+_ADD_CHECKPOINT = sql.ADD_CHECKPOINT.format(bytes="BLOB")
+
+
+class Sqlite:
+    """The writing half of a log in SQLite."""
+
+    is_sqlite = True
+
+    def __init__(self, engine: Engine, keys: OpeningKeys | None) -> None:
+        self._engine = engine
+        self._keys = keys
+
+    def read(self, text: str, parameters: tuple[Any, ...]) -> list[Any]:
+        """Return the rows of a statement that only reads; it needs no transaction around it."""
+        # SQLAlchemy's way to a statement takes several times as long as SQLite needs for it.
+        with closing(self._engine.raw_connection()) as pooled:
+            rows: list[Any] = pooled.driver_connection.execute(text, parameters).fetchall()  # type: ignore[union-attr]
+            return rows
+
+    def lock_head(self, connection: Connection) -> Head:
+        """Take the log's write lock until the transaction ends, then read the head."""
+        # Through SQLAlchemy, so that the transaction has begun when the driver is used directly.
+        return _head(connection.exec_driver_sql(sql.LOCK_HEAD_SQLITE).one_or_none())
+
+    def append(self, connection: Connection, batch: Sequence[Admitted]) -> Sequenced:
+        """Write statements as the next entries."""
+        self.erase_securely(connection)
+        return self._append(_driver(connection), self.lock_head(connection), batch)
+
+    def write(self, batch: Sequence[Admitted], signed: StoredCheckpoint | None) -> Sequenced:
+        """Write statements as the next entries in a transaction of its own."""
+        with closing(self._engine.raw_connection()) as pooled:
+            driver: Any = pooled.driver_connection
+            if not pooled.info.get(_SECURE):
+                driver.execute("PRAGMA secure_delete = ON").close()
+                pooled.info[_SECURE] = True
+            driver.execute("BEGIN IMMEDIATE")
+            try:
+                sequenced = self._append(driver, _head(driver.execute(sql.LOCK_HEAD_SQLITE).fetchone()), batch)
+                if signed is not None:
+                    driver.execute(_ADD_CHECKPOINT, (signed.size, signed.root, signed.note))
+                driver.execute("COMMIT")
+            except BaseException:
+                if driver.in_transaction:
+                    driver.execute("ROLLBACK")
+                raise
+            return sequenced
+
+    def _append(self, driver: Any, head: Head, batch: Sequence[Admitted]) -> Sequenced:
+        placed = place(head, [row_of(item) for item in batch])
+        placing = list(enumerate(placed.statements, placed.sequenced.start))
+        driver.executemany(sql.ADD_STATEMENT, [(row[0], index) for index, row in placing])
+        driver.executemany(sql.ADD_AGREEMENT, [(row[1], row[2], index) for index, row in placing if row[1] is not None])
+        openings = [(row[0], *pack(item, self._keys)) for row, item in zip(placed.statements, batch, strict=True)]
+        driver.executemany(sql.ADD_OPENINGS, openings)
+        driver.executemany(sql.ADD_ENTRY, placed.entries)
+        if placed.hashes:
+            driver.executemany(sql.ADD_HASH, placed.hashes)
+        if driver.execute(sql.MOVE_HEAD, placed.move).rowcount != 1:
+            raise LedgerUnavailableError("another writer has moved the head of the log")
+        return placed.sequenced
+
+    def keep(self, connection: Connection, signed: StoredCheckpoint) -> None:
+        """Store a checkpoint in the caller's transaction, which is the only one that writes."""
+        connection.exec_driver_sql(_ADD_CHECKPOINT, (signed.size, signed.root, signed.note))
+
+    def add_checkpoint(self, connection: Connection, signed: StoredCheckpoint) -> bool:
+        """Store a checkpoint as the successor of the latest, if it is larger."""
+        given = (signed.size, signed.root, signed.note)
+        return connection.exec_driver_sql(_ADD_CHECKPOINT, given).rowcount == 1
+
+    @contextmanager
+    def bounded(self, deadline: float, *, durable: bool = True) -> Iterator[Connection]:  # noqa: ARG002
+        """A write transaction of its own whose waiting for locks ends at the deadline; always durable."""
+        remaining = max(1, int((deadline - time.monotonic()) * 1000))
+        with self._engine.connect() as connection:
+            # Set on the driver's connection, before SQLAlchemy begins a transaction on it.
+            driver = _driver(connection)
+            before = driver.execute("PRAGMA busy_timeout").fetchone()[0]
+            driver.execute(f"PRAGMA busy_timeout = {remaining}").close()
+            try:
+                with connection.begin():
+                    yield connection
+            finally:
+                driver.execute(f"PRAGMA busy_timeout = {before}").close()
+
+    def erase_securely(self, connection: Connection) -> None:
+        """Let SQLite overwrite what it deletes, also where it moves a row."""
+        if not connection.info.get(_SECURE):
+            connection.exec_driver_sql("PRAGMA secure_delete = ON").close()
+            connection.info[_SECURE] = True
+
+    def found(self, connection: Connection, genesis: Admitted) -> None:
+        """Write entry 0 in an empty log. Requires the lock on the head."""
+        self.append(connection, [genesis])
+
+    def scrub(self, deadline: float) -> None:
+        """Bring the pages that were overwritten into the database file, and empty the write-ahead log.
+
+        Raises LedgerUnavailableError where readers of older pages do not end in time.
+        """
+        while True:
+            with self._engine.connect() as connection:
+                driver = _driver(connection)
+                # In a transaction of SQLAlchemy's making there could be no checkpoint.
+                busy = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            if not busy:
+                return
+            if time.monotonic() > deadline:
+                raise LedgerUnavailableError("the write-ahead log is in use; its traces are removed later")
+            time.sleep(0.01)
+
+
+def _head(row: Any) -> Head:
+    if row is None:
+        raise LedgerError("the log has no genesis yet: call Log.open first")
+    return Head(Frontier.from_bytes(row[0], row[1]), row[2])
+
+
+def _driver(connection: Connection) -> Any:
+    return connection.connection.driver_connection
