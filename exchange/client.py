@@ -160,6 +160,14 @@ class Client:
         """Make a dataset draft."""
         return self.post("/datasets", description)
 
+    def describe_dataset(self, dataset: str, **changes: Any) -> JSON:
+        """Change what is said about a dataset; what is not given stays."""
+        return self._call("PATCH", f"/datasets/{dataset}", json=changes, headers={"Idempotency-Key": str(uuid.uuid4())})
+
+    def remove_draft(self, dataset: str) -> JSON:
+        """Remove a draft without content."""
+        return self._call("DELETE", f"/datasets/{dataset}", headers={"Idempotency-Key": str(uuid.uuid4())})
+
     def upload(self, dataset: str, files: Iterable[Path], options: Mapping[str, str] | None = None) -> JSON:
         """Send files as one new version, streamed, each with its SHA-256; returns the upload's state."""
         paths = list(files)

@@ -13,7 +13,10 @@ from exchange.cli import data, failures, operate, signing, trade
 
 
 class _Group(click.Group):
-    """Turns every error into one sentence with its mend, never a traceback."""
+    """Lists the commands in the order of the journey, and turns every error into one sentence with its mend."""
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        return list(self.commands)
 
     def invoke(self, context: click.Context) -> Any:
         try:

@@ -20,7 +20,7 @@ from exchange.catalog.rights import SOURCES
 from exchange.errors import InvalidInputError
 from valuation.classification import grade
 
-_IMPACTS = ("safety", "loss", "reach")
+IMPACTS = ("safety", "loss", "reach")
 
 
 def readable(files: list[Path]) -> list[Path]:
@@ -96,8 +96,10 @@ def rights(source: str | None, evidence: str, declared: bool) -> None:
     checks.text("--evidence", evidence, 4000, shortest=10)
 
 
-def offering(domain: str, declared: bool, impact: tuple[int, int, int] | None, public: bool) -> None:
-    """Require what an offer needs: a data domain, a declaration of rights, and a grade that may be offered so."""
+def offering(
+    domain: str, declared: bool, impact: tuple[int, int, int] | None, graded: int | None, public: bool
+) -> None:
+    """Require what an offer needs: a data domain, a declaration of rights, and a grade, given or known, that may be offered so."""
     if not domain:
         raise InvalidInputError(
             "An offer needs a data domain.", "Add --domain; `exchange domains` lists them.", field="--domain"
@@ -108,11 +110,11 @@ def offering(domain: str, declared: bool, impact: tuple[int, int, int] | None, p
             "Add --declare-rights with --source and --evidence, or leave out --price.",
             field="--declare-rights",
         )
-    if impact is None:
+    if impact is None and graded is None:
         raise InvalidInputError(
             "An offer needs a grade.", "Answer the three impact questions with --impact SAFETY LOSS REACH, each 1 to 3.", field="--impact"
         )  # fmt: skip
-    found = grade(dict(zip(_IMPACTS, impact, strict=True)), tag="general").grade
+    found = graded if impact is None else grade(dict(zip(IMPACTS, impact, strict=True)), tag="general").grade
     if found == 3:
         raise InvalidInputError(
             "Grade 3 data is not offered: it goes to named recipients with a compliance officer's release.",

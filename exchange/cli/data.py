@@ -33,7 +33,7 @@ def progress_bar() -> Progress:
     return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
-@click.command()
+@click.command(short_help="Write a synthetic table of a machining cell.")
 @click.option("--rows", type=click.IntRange(1, 10**10), default=20_000, show_default=True, help="How many rows.")
 @click.option("--seed", type=int, default=7, show_default=True, help="The same seed gives the same bytes.")
 @click.option(
@@ -97,8 +97,12 @@ def login(url: str, email: str, password: str, days: int) -> None:
     )
 
 
-@click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.command(short_help="Upload files as one dataset and, with --price, offer it.")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--dataset",
+    help="A dataset of yours to go on with; FILES become its next version, and without them its content stays.",
+)
 @click.option("--title", help="Title (default: the file's name).")
 @click.option("--description", default="", help="What the data is.")
 @click.option("--domain", default="", help="Data domain of the 2020 guide; `exchange domains` lists them.")
@@ -171,7 +175,9 @@ def publish(client: Client, files: tuple[Path, ...], **given: Any) -> None:
     if result.get("offer"):
         click.echo(f"Offer {result['offer']} is open at {result['price']}.")
     else:
-        click.echo("Nobody sees it yet: it is offered with --price, or on its page.")
+        click.echo(
+            f"Nobody sees it yet: offer it with `exchange publish --dataset {result['dataset']} --price …`, or on its page."
+        )
 
 
 @click.command()

@@ -76,7 +76,7 @@ def bar(text: str) -> Iterator[Any]:
         yield lambda share, words="": shown.update(task, completed=share, description=words or text)
 
 
-@click.command()
+@click.command(short_help="The whole journey in one command, with two made-up firms.")
 @click.option(
     "--data",
     type=click.Path(path_type=Path, exists=True),

@@ -44,6 +44,18 @@ def _parts(error: Exception) -> tuple[str, ...] | None:
     return None
 
 
+# What the API calls by another name than the command line.
+_OPTIONS = {
+    "intended_use": "--use", "purpose": "--purpose", "proposed_price_fen": "--price", "price_fen": "--price",
+    "update_frequency": "--frequency", "keywords": "--keyword", "filename": "FILES",
+}  # fmt: skip
+
+
+def _of_exchange(error: ApiError) -> str:
+    field = str(error.problem.get("field") or "")
+    return str(error).replace(f"{field}:", f"{_OPTIONS[field]}:", 1) if field in _OPTIONS else str(error)
+
+
 def _of_system(error: OSError | SQLAlchemyError) -> tuple[str, str]:
     fault = faults.of(error)
     return fault.reason, fault.mend
@@ -87,7 +99,7 @@ _OF_REQUESTS: dict[type[Exception], tuple[str, str]] = {
 # The first kind that fits speaks, so a kind stands before those that it belongs to.
 _WORDS: dict[type[Exception], Callable[[Any], tuple[str, ...]]] = {
     ExchangeError: lambda error: (f"{error.field}:" if error.field else "", error.reason[0], error.mend[0]),
-    ApiError: lambda error: (str(error),),
+    ApiError: lambda error: (_of_exchange(error),),
     ContractsError: lambda error: (error.text_en, error.mend_en),
     LedgerUnavailableError: lambda error: (_sentence(str(error)), "Nothing is lost; try again in a moment."),
     LedgerError: lambda error: (_sentence(str(error)),),

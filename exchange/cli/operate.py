@@ -42,9 +42,10 @@ def init(home: Path | None) -> None:
     click.echo(f"The exchange lies in {settings.home}.")
     click.echo(f"Key store: {settings.key_store}. Back it up apart from the database: without it no data can be read.")
     click.echo(f"Verifier key of the ledger, for auditors: {vkey}")
+    click.echo("Next: `exchange staff` adds an operator, `exchange serve` starts the site.")
 
 
-@click.command()
+@click.command(short_help="Serve the pages and the API, and run the background jobs.")
 @_HOME
 @click.option("--bind", default=None, help="Address and port to listen on (default: 127.0.0.1:8000).")
 @click.option("--workers", type=click.IntRange(1, 64), default=None, help="Worker processes.")
@@ -65,7 +66,7 @@ def serve(home: Path | None, bind: str | None, workers: int | None, quiet: bool)
         Server(settings, quiet=quiet).run()
 
 
-@click.command()
+@click.command(short_help="Run background jobs in a process of their own.")
 @_HOME
 def worker(home: Path | None) -> None:
     """Run background jobs in a process of their own (setting jobs = external)."""
@@ -88,7 +89,7 @@ def worker(home: Path | None) -> None:
         operations.services.jobs.stop()
 
 
-@click.command()
+@click.command(short_help="Add an operator, a supervisor or an auditor.")
 @_HOME
 @click.option("--name", required=True, help="The person's name.")
 @click.option("--email", required=True, help="E-mail address to sign in with.")
@@ -111,7 +112,7 @@ def staff(home: Path | None, name: str, email: str, roles: tuple[str, ...], pass
     click.echo(f"{name} can sign in as {', '.join(made.result['roles'])}.")
 
 
-@click.command()
+@click.command(short_help="Check all that an exchange needs; say what to mend.")
 @_HOME
 def doctor(home: Path | None) -> None:
     """Check settings, key store, database, object store and ledger; say what to mend."""

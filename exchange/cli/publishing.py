@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from exchange.catalog.rights import RIGHTS
-from exchange.cli import checking
+from exchange.cli import checking, failures
 from exchange.cli.values import yuan
-from exchange.client import Client
+from exchange.client import ApiError, AwaitingSignature, Client
 from exchange.errors import ExchangeError, InvalidInputError
 
 Report = Callable[[float, str], None]
@@ -68,6 +71,7 @@ def publish(
     paths: list[Path],
     *,
     report: Report,
+    dataset: str | None = None,
     title: str | None,
     description: str,
     domain: str,
@@ -87,37 +91,88 @@ def publish(
     price_fen: int | None,
     public: bool,
 ) -> dict[str, Any]:
-    """Publish and, with a price, offer. Raises InvalidInputError, naming the option, before anything is sent."""
-    files = checking.readable(files_of(paths))
-    described = checking.description(
-        title or files[0].stem.replace("_", " "), description, domain, keywords, coverage, update_frequency
-    )
+    """Publish and, with a price, offer; with `dataset`, go on with one of the firm's, to which files are a new version.
+
+    Raises InvalidInputError, naming the option, before anything is sent; ExchangeError for what only the data can show.
+    """
+    known = client.dataset(dataset) if dataset else {}
+    files = checking.readable(files_of(paths)) if paths else []
+    if not files and not known.get("version"):
+        raise InvalidInputError("There is nothing to publish.", "Name the FILES of its content.", field="FILES")
+    name = title or known.get("title") or files[0].stem.replace("_", " ")
+    described = checking.description(name, description, domain, keywords, coverage, update_frequency)
     options = checking.reading_options(pairs("--type", types, "COLUMN=TYPE"), encoding, delimiter)
     checking.rights(source, evidence, declare_rights)
     given = pairs("--parameter", parameters, "NAME=VALUE")
     terms: dict[str, Any] = {}
     if price_fen is not None:
-        checking.offering(domain, declare_rights, impact, public)
+        checking.offering(
+            domain or known.get("domain", ""),
+            declare_rights or known.get("rights") is not None,
+            impact,
+            known.get("grade"),
+            public,
+        )
         price = {"kind": "one-off", "amount_fen": price_fen, "currency": "CNY"} if price_fen else {"kind": "free"}
-        terms = {"template": template, "parameters": checking.terms(template, given), "price": price}
+        visibility = "public" if public else "authorised"
+        terms = {
+            "template": template,
+            "parameters": checking.terms(template, given),
+            "price": price,
+            "visibility": visibility,
+        }
     elif public or given:
         raise InvalidInputError(
             "Terms belong to an offer, and without a price nothing is offered.",
             "Add --price; 0 is free.",
             field="--price",
         )
-    dataset = client.create_dataset(**described)["id"]
-    version = upload(client, dataset, files, report, options)
-    result = {"dataset": dataset, **{name: version[name] for name in ("rows", "digest", "findings")}}
+    if dataset:
+        client.describe_dataset(dataset, **{field: value for field, value in described.items() if value})
+    identifier = dataset or str(client.create_dataset(**described)["id"])
+    version = _content(client, identifier, files, report, options, fresh=not dataset) if files else known["version"]
+    result = {"dataset": identifier, **{field: version[field] for field in ("rows", "digest", "findings")}}
     result |= {"version": version["number"], "warnings": version.get("warnings") or []}
-    if declare_rights:
-        client.declare_rights(dataset, str(source), evidence, RIGHTS)
-    if impact:
-        client.grade(dataset, dict(zip(("safety", "loss", "reach"), impact, strict=True)), reason=impact_reason)
-    if price_fen is not None:
-        report(0.9, "offering")
-        drafted = client.draft_offer(dataset, **terms, visibility="public" if public else "authorised")
-        result["offer"] = client.publish_offer(drafted["id"])["id"]
-        result["price"] = yuan(price_fen) if price_fen else "no charge"
+    with _going_on(identifier):
+        if declare_rights:
+            client.declare_rights(identifier, str(source), evidence, RIGHTS)
+        if impact:
+            client.grade(identifier, dict(zip(checking.IMPACTS, impact, strict=True)), reason=impact_reason)
+        if terms:
+            report(0.9, "offering")
+            result["offer"] = client.publish_offer(client.draft_offer(identifier, **terms)["id"])["id"]
+            result["price"] = yuan(price_fen) if price_fen else "no charge"
     report(1.0, "published")
     return result
+
+
+def _content(
+    client: Client, dataset: str, files: list[Path], report: Report, options: dict[str, Any], *, fresh: bool
+) -> dict[str, Any]:
+    """Upload and return the version. A fresh dataset whose files cannot be read goes again, so that nothing empty is left."""
+    try:
+        return upload(client, dataset, files, report, options)
+    except (ExchangeError, ApiError):
+        if fresh:
+            # The reason counts, and an empty draft can still be removed on its page.
+            with suppress(ApiError, requests.RequestException):
+                client.remove_draft(dataset)
+        raise
+
+
+@contextmanager
+def _going_on(dataset: str) -> Iterator[None]:
+    """Say how to go on where a step fails after the upload, which need not be repeated."""
+    try:
+        yield
+    except (ApiError, requests.RequestException) as error:
+        if isinstance(error, ApiError) and error.problem.get("field") == "reason":
+            error = ApiError(error.status, {**error.problem, "field": "--impact-reason"})
+        elif isinstance(error, AwaitingSignature):
+            error = ApiError(
+                202, {"detail": "This step waits for your own key.", "mend": f"Sign it: exchange sign {error.request}."}
+            )
+        raise ExchangeError(
+            failures.told(error),
+            f"The data is uploaded: then go on with `exchange publish --dataset {dataset}` and the same options, without the files.",
+        ) from error

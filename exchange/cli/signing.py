@@ -8,6 +8,7 @@ import json
 import shutil
 import stat
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def new(keyfile: Path) -> None:
     click.echo(f"Public encryption key: {_text(encryption.public)}")
 
 
-@click.command()
+@click.command(short_help="Sign a step that waits for your own key.")
 @click.argument("request", required=False)
 @_KEYS
 @connected
@@ -63,7 +64,8 @@ def sign(client: Client, request: str | None, keyfile: Path) -> None:
     waiting = {item["id"]: item for item in client.signature_requests()}
     if request is None:
         for item in waiting.values():
-            click.echo(f"{item['id']}  {item['operation']}  lapses {item['lapses_at']}")
+            lapses = datetime.fromisoformat(item["lapses_at"]).astimezone(UTC)
+            click.echo(f"{item['id']}  {item['operation']}  lapses {lapses:%Y-%m-%d %H:%M} UTC")
         if not waiting:
             click.echo("Nothing waits for your signature.")
         return
@@ -84,7 +86,7 @@ def sign(client: Client, request: str | None, keyfile: Path) -> None:
         click.echo(f"  recorded as entry {receipt['index']}")
 
 
-@click.command("open")
+@click.command("open", short_help="Open a sealed package with your own key.")
 @click.argument("package", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option(
     "--key",

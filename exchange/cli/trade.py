@@ -16,7 +16,7 @@ from exchange.cli.values import Yuan, yuan
 from exchange.client import ApiError, AwaitingSignature, Client
 from exchange.errors import ExchangeError, InvalidInputError
 
-_WAITS = "It waits for your own key: exchange sign {}"
+_WAITS = "It waits for your own key: `exchange sign {}`."
 
 
 def _receipts(result: dict[str, Any]) -> None:
@@ -93,7 +93,7 @@ def decline(client: Client, negotiation: str, reason: str) -> None:
     _receipts(made)
 
 
-@click.command()
+@click.command(short_help="Accept a counter-offer, or the provider's agreement.")
 @click.argument("negotiation")
 @connected
 def accept(client: Client, negotiation: str) -> None:
@@ -109,7 +109,7 @@ def accept(client: Client, negotiation: str) -> None:
     _receipts(made)
 
 
-@click.command()
+@click.command(short_help="Hold the price in escrow; the agreement is in force then.")
 @click.argument("agreement")
 @connected
 def fund(client: Client, agreement: str) -> None:
@@ -119,7 +119,7 @@ def fund(client: Client, agreement: str) -> None:
     _receipts(made)
 
 
-@click.command()
+@click.command(short_help="Fetch the data of an agreement.")
 @click.argument("identifier")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="Folder to write to."
@@ -144,9 +144,17 @@ def fetch(client: Client, identifier: str, output: Path, sealed: bool, no_acknow
         ) from error
     click.echo(f"{target}: {facts['rows']} rows, {digest}")
     if target.suffix == ".sealed":
-        click.echo(f"Open it where your private key is: exchange open {target}")
+        kept = "The exchange keeps your key: fetch it without --sealed to read it."
+        click.echo(
+            kept if facts["custody"] == "custodial" else f"Open it where your private key is: exchange open {target}"
+        )
     if not no_acknowledge and facts["state"] == "STARTED":
-        made = _carry_out(lambda: client.acknowledge(transfer, digest))
+        try:
+            made = client.acknowledge(transfer, digest)
+        except AwaitingSignature as waiting:
+            # The data is there; only what releases the payment is still to be signed.
+            click.echo(f"The acknowledgement waits for your own key: exchange sign {waiting.request}")
+            return
         click.echo("Acknowledged; the payment is released to the provider.")
         _receipts(made)
 

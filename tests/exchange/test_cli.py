@@ -136,6 +136,14 @@ def test_every_command_has_help(run: Any) -> None:
         assert len(shown.output.strip().splitlines()) > 3, path
 
 
+def test_the_commands_are_listed_in_the_order_of_the_journey_and_in_whole_sentences(run: Any) -> None:
+    listed = run("--help").output.partition("Commands:")[2].strip().splitlines()
+    names = [line.split()[0] for line in listed]
+    assert all(line.endswith(".") and not line.endswith("...") for line in listed)
+    order = ["init", "serve", "login", "publish", "request", "approve", "accept", "fund", "fetch", "keys"]
+    assert [name for name in names if name in order] == order
+
+
 def test_the_key_store_of_an_exchange_is_its_own(run: Any, tmp_path: Path) -> None:
     run("init", "--home", "one")
     run("init", "--home", "two")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -166,13 +168,56 @@ def test_a_dataset_is_published_offered_and_told_in_words(run: Any, firm: list[s
 def test_rights_are_declared_only_where_that_is_said(run: Any, firm: list[str]) -> None:
     plain = run("publish", "table.csv", *firm)
     assert plain.exit_code == 0, plain.output
-    assert "offered with --price" in plain.stdout
+    assert "Nobody sees it yet" in plain.stdout
     said = run("publish", "table.csv", *DECLARED, *firm)
     assert said.exit_code == 0, said.output
     client = Client(firm[1], firm[3])
     rights = [client.dataset(result.stdout.split()[1].rstrip(":"))["rights"] for result in (plain, said)]
     assert rights[0] is None
     assert [rights[1][name] for name in ("holding", "processing", "operating")] == [True, True, True]
+
+
+def test_what_only_the_data_can_show_is_refused_with_the_way_to_go_on(
+    run: Any, firm: list[str], tmp_path: Path
+) -> None:
+    lines = [f"M-{number},1380000{number:04d},{10 + number * 0.25:.2f}" for number in range(60)]
+    (tmp_path / "people.csv").write_text("\n".join(["设备编号,联系电话,单价", *lines]), encoding="utf-8")
+    told = one_sentence(run("publish", "people.csv", *OFFERED, *firm))
+    assert "--impact-reason: " in told
+    dataset = told.partition("--dataset ")[2].split()[0].rstrip("`")
+    # The same options go on with what was uploaded, without the file.
+    reason = ["--impact-reason", "Numbers and prices in it are invented for a test."]
+    made = run("publish", "--dataset", dataset, *OFFERED, *reason, *firm)
+    assert made.exit_code == 0, made.output
+    assert f"Dataset {dataset}: 60 rows, version 1" in made.stdout
+    assert "is open at CNY 1,500.00" in made.stdout
+    client = Client(firm[1], firm[3])
+    assert [item["id"] for item in client.get("/datasets")["items"]] == [dataset]
+
+
+def test_files_for_a_dataset_become_its_next_version_and_what_is_known_is_not_asked_again(
+    run: Any, firm: list[str], tmp_path: Path
+) -> None:
+    first = run("publish", "table.csv", "--domain", "production", *DECLARED, "--impact", "1", "1", "1", *firm)
+    dataset = first.stdout.split()[1].rstrip(":")
+    (tmp_path / "next.csv").write_text((tmp_path / "table.csv").read_text() + "\n2026-02-01,1,M-001", encoding="utf-8")
+    second = run("publish", "next.csv", "--dataset", dataset, "--price", "5", *firm)
+    assert second.exit_code == 0, second.output
+    assert "61 rows, version 2" in second.stdout
+    assert Client(firm[1], firm[3]).dataset(dataset)["title"] == "table"
+
+
+def test_without_files_and_without_content_there_is_nothing_to_publish(run: Any, firm: list[str]) -> None:
+    assert "FILES: There is nothing to publish" in one_sentence(run("publish", *NOBODY))
+    empty = Client(firm[1], firm[3]).create_dataset(title="Empty")["id"]
+    assert "FILES: There is nothing to publish" in one_sentence(run("publish", "--dataset", empty, *firm))
+    assert "nothing here for you" in one_sentence(run("publish", "--dataset", "urn:uuid:x", *firm))
+
+
+def test_a_file_that_cannot_be_read_leaves_no_empty_dataset(run: Any, firm: list[str], tmp_path: Path) -> None:
+    (tmp_path / "ragged.csv").write_text("a,b\n1,2,3,4,5\n1\n2,3,4\n", encoding="utf-8")
+    assert one_sentence(run("publish", "ragged.csv", *firm))
+    assert Client(firm[1], firm[3]).get("/datasets")["items"] == []
 
 
 def test_a_free_dataset_is_free(run: Any, firm: list[str]) -> None:
@@ -205,8 +250,29 @@ def test_a_delivery_that_broke_says_how_to_go_on(run: Any, monkeypatch: pytest.M
     assert not list(Path().glob("delivery*"))
 
 
+def test_data_that_arrived_is_told_as_such_while_its_acknowledgement_waits_for_a_key(run: Any) -> None:
+    digest = "sha256:" + hashlib.sha256(b"the data").hexdigest()
+    facts = {
+        "id": "urn:t",
+        "state": "STARTED",
+        "custody": "custodial",
+        "plain_size": 8,
+        "plain_digest": digest,
+        "rows": 1,
+    }
+    known = [(200, "application/json", json.dumps(facts).encode())] * 3
+    waiting = (202, "application/json", b'{"code": "awaiting-signature", "request": "urn:r"}')
+    with answering(*known, (200, "application/octet-stream", b"the data"), waiting) as (address, _):
+        fetched = run("fetch", "urn:t", "--url", address, "--token", "x")
+    assert fetched.exit_code == 0, fetched.output
+    assert "exchange sign urn:r" in fetched.stdout
+    assert Path("delivery-urn:t.zip").read_bytes() == b"the data"
+
+
 @pytest.mark.parametrize("problem", [InvalidInputError("A reason.", "A mend.", field="--x")])
 def test_the_field_of_a_refusal_is_the_option(problem: InvalidInputError) -> None:
     from exchange.cli.failures import told
 
     assert told(problem) == "--x: A reason. A mend."
+    assert told(ApiError(422, {"field": "intended_use", "detail": "Too short."})) == "--use: Too short."
+    assert told(ApiError(422, {"field": "unknown", "detail": "Too short."})) == "unknown: Too short."

@@ -344,9 +344,13 @@ def test_what_ends_an_account_does_not_wait_for_a_self_held_key(exchange: Any) -
                 participant_id=owner.participant, roles=["buyer"], created_at=datetime.now(UTC),
             )
         )  # fmt: skip
-    reset = exchange.operations.run(owner, "participants.reset_password", user="urn:uuid:01900000-0000-7000-8000-0000000c011e")
+    reset = exchange.operations.run(
+        owner, "participants.reset_password", user="urn:uuid:01900000-0000-7000-8000-0000000c011e"
+    )
     assert reset.result["code"]
-    assert exchange.operations.run(owner, "participants.disable_person", user="urn:uuid:01900000-0000-7000-8000-0000000c011e").receipts
+    assert exchange.operations.run(
+        owner, "participants.disable_person", user="urn:uuid:01900000-0000-7000-8000-0000000c011e"
+    ).receipts
 
 
 def test_two_accounts_of_one_address_asked_for_at_once_are_one(exchange: Any) -> None:
