@@ -134,7 +134,7 @@ def test_what_is_public_is_checked_without_the_openings(filled):
 
 @pytest.mark.parametrize("together", [1, 3, 1000])
 def test_signatures_are_checked_together_and_each_problem_is_named_in_order(filled, monkeypatch, together):
-    monkeypatch.setattr("ledger.fsck._TOGETHER", together)
+    monkeypatch.setattr("ledger.together.AT_ONCE", together)
     attacker = Attacker(filled)
     attacker.do("UPDATE ledger_checkpoints SET note = 'x' WHERE size IN (3, 10)")
     for index in (2, 6, 9):
