@@ -23,6 +23,8 @@ class Attestations:
 
     def __init__(self) -> None:
         self._exchange: set[bytes] = set()
+        # The exchange signs as `exchange`, and the log's first entry in the log's own name; never as somebody else.
+        self._names = {EXCHANGE}
         self._participants: dict[str, set[bytes]] = {}
 
     def learn(self, kind: str, values: Mapping[str, Any], signer: Mapping[str, Any], public: bytes) -> None:
@@ -34,6 +36,8 @@ class Attestations:
             stated = _key(values.get("statement_key"))
             if stated is not None:
                 self._exchange.add(stated)
+            if kind == GENESIS:
+                self._names.add(str(signer.get("participant")))
         if kind in _PARTICIPANT_KINDS:
             participant, stated = values.get("participant"), _key(values.get("signing_key"))
             own = signer.get("participant") == participant and self.attests(signer, public)
@@ -43,8 +47,13 @@ class Attestations:
     def attests(self, signer: Mapping[str, Any], public: bytes) -> bool:
         """Return whether this is a key of the opened `signer`, as far as learned."""
         if signer.get("custody") == EXCHANGE:
-            return public in self._exchange
+            return public in self._exchange and signer.get("participant") in self._names
         return public in self._participants.get(str(signer.get("participant")), set())
+
+    @property
+    def participants(self) -> int:
+        """The number of participants of whom a key is attested."""
+        return len(self._participants)
 
 
 def _key(value: Any) -> bytes | None:

@@ -1,4 +1,4 @@
-"""Checking a whole log in its storage: entries, chain, tree, checkpoints, openings, signatures, counters.
+"""Checking a whole log in its storage: entries, chain, tree, checkpoints, openings, signatures, counters, meaning.
 
 The check is independent of what the log believes: it computes everything anew from the entries'
 bytes, and compares it with what is stored beside them, with every checkpoint that was signed, and with
@@ -6,9 +6,7 @@ checkpoints that the auditor has kept.
 """
 
 import itertools
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,15 +18,14 @@ from ledger.checkpoint import Checkpoint
 from ledger.entry import SIGNATURE, SIGNER, Entry, Erased, Opening, Signature, verify_opening, verify_signature
 from ledger.errors import LedgerError, SignatureError, VerificationError
 from ledger.hashing import HASH_SIZE, leaf_hash
+from ledger.meaning import KINDS, Meaning, Said
 from ledger.note import Verifier
 from ledger.storage import Record, Storage, StoredCheckpoint
+from ledger.together import Together
 from ledger.tree import KEPT_LEVEL, Growth
 
 Progress = Callable[[int, int], None]
 """Called with (done, total)."""
-
-_TOGETHER = 4096
-"""How many signatures wait to be checked together, on all cores."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,9 @@ class Problem:
 class FsckReport:
     """What a whole-log check found. `root` is the root computed from the entries' bytes.
 
-    `openings` says whether the openings, and with them the signatures, were looked at.
+    `openings` says whether the openings, and with them signatures and meaning, were looked at: `deliveries`
+    were judged by the rules of `ledger.meaning`, `unjudged` statements could not be, since what a rule needs
+    is erased.
     """
 
     size: int
@@ -54,6 +53,8 @@ class FsckReport:
     checkpoints: int
     erased: int
     openings: bool = True
+    deliveries: int = 0
+    unjudged: int = 0
     problems: list[Problem] = field(default_factory=list)
 
     @property
@@ -72,6 +73,8 @@ class FsckReport:
             "checkpoints": self.checkpoints,
             "erased": self.erased,
             "openings": self.openings,
+            "deliveries": self.deliveries,
+            "unjudged": self.unjudged,
             "problems": [
                 {"index": None if p.index is None else str(p.index), "check": p.check, "detail": p.detail}
                 for p in self.problems
@@ -99,53 +102,12 @@ def fsck(
     """
     if trusted_vkey is not None:
         trusted_vkey = Verifier.from_vkey(trusted_vkey).to_vkey()
-    threads = threads or _cores()
-    with ThreadPoolExecutor(threads) as pool:
-        return _Fsck(storage, trusted_vkey, openings, _Signatures(pool, threads)).run(kept, progress)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-class _Signatures:
-    """Signatures that wait to be checked together: the arithmetic, most of the work of an audit, keeps no other thread waiting."""
-
-    def __init__(self, pool: Executor, threads: int) -> None:
-        self._pool = pool
-        self._threads = threads
-        self._waiting: list[tuple[Callable[[], Any], Callable[[Any], None]]] = []
-
-    def add(self, check: Callable[[], Any], then: Callable[[Any], None]) -> None:
-        """Let `then` have, in the order of adding, what `check` returns or the LedgerError that it raises."""
-        self._waiting.append((check, then))
-        if len(self._waiting) >= _TOGETHER:
-            self.finish()
-
-    def finish(self) -> None:
-        """Check all that wait."""
-        waiting, self._waiting = self._waiting, []
-        share = -(-len(waiting) // self._threads) or 1
-        parts = [waiting[start : start + share] for start in range(0, len(waiting), share)]
-        found = [outcome for outcomes in self._pool.map(_outcomes, parts) for outcome in outcomes]
-        for (_, then), outcome in zip(waiting, found, strict=True):
-            then(outcome)
-
-
-def _outcomes(waiting: Sequence[tuple[Callable[[], Any], object]]) -> list[Any]:
-    found = []
-    for check, _ in waiting:
-        try:
-            found.append(check())
-        except LedgerError as error:
-            found.append(error)
-    return found
+    with Together(threads) as together:
+        return _Fsck(storage, trusted_vkey, openings, together).run(kept, progress)
 
 
 class _Fsck:
-    def __init__(
-        self, storage: Storage[Any], trusted_vkey: str | None, openings: bool, signatures: _Signatures
-    ) -> None:
+    def __init__(self, storage: Storage[Any], trusted_vkey: str | None, openings: bool, signatures: Together) -> None:
         self.storage = storage
         self.pinned = trusted_vkey is not None
         self.vkey = trusted_vkey
@@ -162,6 +124,9 @@ class _Fsck:
         # By the 16 bytes of the agreement's UUID: this is what grows with the log.
         self.counters: dict[bytes, int] = {}
         self.known = Attestations()
+        self.meaning = Meaning()
+        # The first statement under each key that was not attested when it signed; a firm's first ones are not.
+        self.unattested: dict[tuple[str, bytes], tuple[int, Mapping[str, Any]]] = {}
         self.erased = 0
 
     def run(self, kept: Sequence[str], progress: Progress | None) -> FsckReport:
@@ -188,6 +153,9 @@ class _Fsck:
         while self.next_signed is not None:
             self._check_signed()
         self.signatures.finish()
+        self._check_keys()
+        for violation in self.meaning.close():
+            self._add(violation.index, violation.rule, violation.detail)
         for note in kept:
             self._check_kept(note)
         for recorded in self.storage.unplaced():
@@ -200,6 +168,8 @@ class _Fsck:
             checkpoints=self.checkpoints,
             erased=self.erased,
             openings=self.with_openings,
+            deliveries=self.meaning.deliveries,
+            unjudged=self.meaning.unjudged,
             # Those of signatures were found later than others of the same entry, or of entries after it.
             problems=sorted(self.problems, key=lambda item: (item.index is None, item.index or 0)),
         )
@@ -269,12 +239,27 @@ class _Fsck:
         if SIGNER in values and SIGNATURE in values:
             check = partial(verify_signature, entry, values[SIGNER], values[SIGNATURE])
             self.signatures.add(check, partial(self._check_signature, entry, values))
+        elif entry.kind in KINDS:
+            self.meaning.unjudged += 1
 
     def _check_signature(self, entry: Entry, values: Mapping[str, Any], found: Signature | LedgerError) -> None:
         if isinstance(found, LedgerError):
             self._add(entry.index, "signature", _words(found))
-        else:
-            self.known.learn(entry.kind, values, values[SIGNER], found.public)
+            return
+        signer = values[SIGNER]
+        self.known.learn(entry.kind, values, signer, found.public)
+        attested = self.known.attests(signer, found.public)
+        if not attested:
+            self.unattested.setdefault((signer["participant"], found.public), (entry.index, signer))
+        if entry.kind in KINDS:
+            for violation in self.meaning.hear(Said.of(entry, values, attested)):
+                self._add(violation.index, violation.rule, violation.detail)
+
+    def _check_keys(self) -> None:
+        """Name the first statement under each key that the log never attested, if it attests keys of participants at all."""
+        for (name, public), (index, signer) in self.unattested.items():
+            if self.known.participants and not self.known.attests(signer, public):
+                self._add(index, "key", f"is signed by a key that the log never attests for {name}")
 
     def _learn_key(self, genesis: Entry, openings: Mapping[str, Opening | Erased]) -> None:
         opening = openings.get("log_key")

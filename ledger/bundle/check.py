@@ -17,10 +17,12 @@ from ledger.bundle import layout
 from ledger.bundle.archive import Archive, open_archive
 from ledger.bundle.attested import Attesting, Trust
 from ledger.bundle.report import BundleReport, Check, EntrySummary, moment_text
+from ledger.bundle.story import meaning_checks
 from ledger.canonical import decode
 from ledger.checkpoint import Checkpoint
 from ledger.entry import SIGNATURE, SIGNER, Entry, Opening, Signature, verify_opening, verify_signature
 from ledger.errors import BundleError, CanonicalError, LedgerError, SignatureError, VerificationError
+from ledger.meaning import Said
 from ledger.note import ED25519, Verifier
 from ledger.receipt import parse_proof
 
@@ -109,7 +111,7 @@ class _Checker:
                 progress(done, len(indexes))
         self._check_genesis()
         self._check_chain()
-        self._check_keys()
+        self._check_keys_and_meaning()
         self._check_agreements()
         self._check_erasures()
         self._check_documents()
@@ -279,7 +281,7 @@ class _Checker:
                     problems.append(f"entry {index} does not follow from entry {index - 1}")
         self._add("chain", "neighbouring entries", problems, f"{links} links hold")
 
-    def _check_keys(self) -> None:
+    def _check_keys_and_meaning(self) -> None:
         known = Attestations()
         for item in self.signed:
             known.learn(item.entry.kind, item.values, item.values[SIGNER], item.signature.public)
@@ -288,6 +290,10 @@ class _Checker:
             attested = known.attests(item.values[SIGNER], item.signature.public)
             problems = [] if attested else [f"the key {key} of {signer} is not attested in this bundle"]
             self._add("key", f"entry {item.entry.index}", problems, f"{key} is attested for {signer}")
+        self.checks += meaning_checks(
+            Said.of(item.entry, item.values, known.attests(item.values[SIGNER], item.signature.public))
+            for item in self.signed
+        )
 
     def _check_agreements(self) -> None:
         counters: dict[str, list[int]] = {}

@@ -52,6 +52,9 @@ def _print(report: FsckReport) -> None:
         print(f"NOT VERIFIED: {len(report.problems)} problems.")
     else:
         opened = ", openings, signatures" if report.openings else ""
-        print(f"VERIFIED: chain, tree, checkpoints{opened} and counters agree.")
+        kept = f" {report.deliveries} deliveries keep to their agreements." if report.deliveries else ""
+        print(f"VERIFIED: chain, tree, checkpoints{opened} and counters agree.{kept}")
+    if report.unjudged:
+        print(f"Not judged: {report.unjudged} statements of which an opening that a rule needs is erased.")
     if not report.pinned:
         print(f"The log's key came from the database; compare it with one from a source you trust:\n  {report.vkey}")
