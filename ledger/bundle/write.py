@@ -40,8 +40,8 @@ def write_bundle(
     `subject` says in JSON what the bundle is about. Every attachment must be named by its SHA-256 in an
     open field of one of the statements (`digest`, `…_digest`, `…_digests`). The same log and arguments
     give the same bytes. `attested` gives the checkpoints that outsiders vouched for; the largest of them that
-    covers all entries and has the quorum of `policy` is the bundle's own, else the newest is. A Path is
-    replaced as a whole or not at all. Raises NotFoundError for an unknown
+    covers all entries and has the quorum of `policy` is the bundle's own, else the one with the most
+    cosignatures, else the newest. A Path is replaced as a whole or not at all. Raises NotFoundError for an unknown
     statement, BundleError for an attachment that no statement names or that has no usable name.
     """
     log.integrate()
@@ -110,10 +110,14 @@ class _Writer:
             return
         found = sorted(self._attestations(indexes, self._signed.size), key=lambda item: item.size)
         known = [item for item in found if item.size <= self._signed.size]
-        for item in reversed(known):
-            if item.size > indexes[-1] and self._policy.judge(item.note).reached:
-                self._signed = StoredCheckpoint(item.size, item.root, item.note)
-                break
+        covering = [item for item in known if item.size > indexes[-1]]
+        judged = [(self._policy.judge(item.note), item) for item in covering]
+        # Without a quorum the most cosignatures are best, so that the verdict names only who is really missing.
+        ranked = [(verdict.reached, len(verdict.cosignatures), item.size, item) for verdict, item in judged]
+        best = max(ranked, key=lambda found: found[:3], default=None)
+        if best is not None and (best[0] or best[1]):
+            item = best[3]
+            self._signed = StoredCheckpoint(item.size, item.root, item.note)
         self._attested = [item for item in known if item.size <= self._signed.size]
 
     def _put(self, archive: zipfile.ZipFile, name: str, data: bytes) -> None:

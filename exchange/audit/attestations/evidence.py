@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from exchange.audit.attestations import timestamps, witnesses
 from exchange.audit.attestations.models import CheckpointTimestamp, Outsider
-from exchange.audit.attestations.store import attested_at, newest_attested
+from exchange.audit.attestations.store import attested_at, newest_attested, newest_cosigned
 from exchange.audit.attestations.witnesses import identifier
 from exchange.errors import SettingsError
 from exchange.steps import Services
@@ -108,13 +108,15 @@ def evidence(session: Session, services: Services) -> tuple[Policy | None, Attes
 def _evidence(session: Session, policy: Policy | None, indexes: Sequence[int], size: int) -> list[Attested]:
     """Return what outsiders said that proves most about the entries at `indexes`, in a log of `size` entries.
 
-    These are the newest checkpoint over all of them with a quorum, and for each entry the earliest time stamp over it.
+    These are the newest checkpoint over all of them with a quorum, or else with any cosignature, and for each entry the
+    earliest time stamp over it.
     """
     found: dict[int, Attested] = {}
-    quorum = newest_attested(session, policy, above=indexes[-1], most=size)
-    if quorum is not None:
-        found[quorum.size] = quorum
-    most = size if quorum is None else quorum.size
+    best = newest_attested(session, policy, above=indexes[-1], most=size)
+    best = best or newest_cosigned(session, above=indexes[-1], most=size)
+    if best is not None:
+        found[best.size] = best
+    most = size if best is None else best.size
     stamped = session.scalars(
         select(CheckpointTimestamp.size).where(CheckpointTimestamp.size <= most).order_by(CheckpointTimestamp.size)
     ).all()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from exchange.audit.attestations import timestamps
@@ -44,6 +44,16 @@ def newest_attested(
         if policy.judge(found.note).reached:
             return found
     return None
+
+
+def newest_cosigned(session: Session, *, above: int, most: int) -> Attested | None:
+    """Return the newest checkpoint of these sizes that any witness cosigned, or None."""
+    size = session.scalar(
+        select(func.max(CheckpointCosignature.size)).where(
+            CheckpointCosignature.size > above, CheckpointCosignature.size <= most
+        )
+    )
+    return None if size is None else attested_at(session, size)
 
 
 def keep_answers(session: Session, newest: StoredCheckpoint, answers: dict[str, Answer], now: datetime) -> None:
