@@ -27,6 +27,7 @@ from exchange.errors import SettingsError
 _WAL_RESET_MENDED = (3, 51, 3)
 # A step that cannot be written is answered within five seconds, so waiting for a lock must end before that.
 _LOCK_WAIT_MS = 4_000
+_MOST_KEPT = 1_000
 
 
 class Base(DeclarativeBase):
@@ -156,8 +157,26 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
-def _refuse_writes(connection: Any, _record: Any) -> None:
+def _refuse_writes(connection: Any, record: Any) -> None:
     connection.execute("PRAGMA query_only=ON").close()
+    record.info.update(memo={}, memo_of=None)
+
+
+def memo(connection: Connection) -> dict[Any, Any] | None:
+    """Return where to keep what is read through `connection`: it is empty again as soon as anything has been committed.
+
+    None where there is no such place. SQLite tells a connection whether others have committed since it last asked (PRAGMA
+    data_version), and connections that only read commit nothing themselves, so what is kept is what a query would give.
+    """
+    info = connection.info
+    if "memo" not in info:
+        return None
+    raw = connection.connection.driver_connection
+    version = raw.execute("PRAGMA data_version").fetchone()[0]  # type: ignore[union-attr]
+    if info["memo_of"] != version or len(info["memo"]) > _MOST_KEPT:
+        info.update(memo={}, memo_of=version)
+    kept: dict[Any, Any] = info["memo"]
+    return kept
 
 
 def _begin_sqlite(connection: Connection) -> None:

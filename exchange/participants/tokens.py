@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from exchange.access import ROLE_PERMISSIONS, Actor, Permission, Role
 from exchange.config import Settings
+from exchange.database import memo
 from exchange.errors import AuthenticationError, InvalidInputError, NotFoundError
 from exchange.participants import passwords
 from exchange.participants.credentials import digest
@@ -81,7 +82,7 @@ def close_session(session: Session, identifier: str) -> None:
 def actor_of_session(connection: Connection, settings: Settings, identifier: str) -> tuple[Actor, bool] | None:
     """Return (actor, whether `seen_at` wants renewal) for a live session id, or None."""
     now = datetime.now(UTC)
-    row = connection.execute(_OF_SESSION, {"wanted": digest(identifier)}).first()
+    row = _person(connection, _OF_SESSION, digest(identifier))
     if row is None or row.expires_at < now or row.seen_at < now - timedelta(minutes=settings.session_idle_minutes):
         return None
     return _actor(row, session_id=digest(identifier)), row.seen_at < now - timedelta(minutes=1)
@@ -96,11 +97,23 @@ def actor_of_token(connection: Connection, token: str) -> Actor | None:
     """Return the actor of a live API token, or None."""
     if not looks_like_token(token):
         return None
-    row = connection.execute(_OF_TOKEN, {"wanted": digest(token)}).first()
+    row = _person(connection, _OF_TOKEN, digest(token))
     if row is None or row.expires_at < datetime.now(UTC):
         return None
     scopes = None if row.scopes is None else frozenset(Permission(scope) for scope in row.scopes)
     return _actor(row, scopes=scopes, token_id=row.token_id)
+
+
+def _person(connection: Connection, question: Select[Any], wanted: str) -> Any:
+    """Return the row that answers for a session or token; asked anew only when anything has changed since."""
+    kept = memo(connection)
+    if kept is not None and wanted in kept:
+        return kept[wanted]
+    row = connection.execute(question, {"wanted": wanted}).first()
+    # An unknown token is not kept, so that guesses fill no memory.
+    if kept is not None and row is not None:
+        kept[wanted] = row
+    return row
 
 
 _users, _firms = User.__table__.c, Participant.__table__.c

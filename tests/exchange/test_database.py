@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import OperationalError
 
 from exchange.audit.models import AgreementCounter
-from exchange.database import Database
+from exchange.database import Database, memo
 from exchange.models import metadata
 
 
@@ -60,3 +61,25 @@ def test_a_session_that_fails_writes_nothing(database: Database) -> None:
         fail()
     with database.reading() as session:
         assert session.get(AgreementCounter, "a") is None
+
+
+def test_what_a_reading_connection_keeps_is_gone_once_anything_is_committed(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'memo.db'}")
+    with database.writing() as session:
+        session.execute(text("CREATE TABLE thing (name TEXT)"))
+    with database.reading_connection() as connection:
+        kept = memo(connection)
+        assert kept == {}
+        kept["name"] = "kept"
+        assert memo(connection) == {"name": "kept"}
+        with database.writing() as session:
+            session.execute(text("INSERT INTO thing VALUES ('new')"))
+        assert memo(connection) == {}
+    database.dispose()
+
+
+def test_a_connection_that_may_write_keeps_nothing(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'memo.db'}")
+    with database.writing() as session:
+        assert memo(session.connection()) is None
+    database.dispose()
