@@ -30,7 +30,7 @@ from contracts.desensitization.detect import detect
 from contracts.desensitization.engine import combined_digest, open_parquet, run
 from contracts.desensitization.keys import Keys
 from contracts.desensitization.plan import derive
-from contracts.fingerprint import Fingerprint, choose_columns
+from contracts.fingerprint import Fingerprint, choose_columns, disclosed, last_digits
 from contracts.sealing import OpenReader, SealWriter
 from valuation.sample import SCHEMA
 from valuation.sample import rows as sample_rows
@@ -76,7 +76,7 @@ def transfer(sealed: Path, target: Path) -> str:
     first = source()
     sample = pa.Table.from_batches([next(first.iter_batches(65_536))])
     first.close(force=True)
-    plan = derive(sample.schema, detect(sample), 2)
+    plan = disclosed(derive(sample.schema, detect(sample), 2), last_digits(sample))
     fingerprint = Fingerprint(_KEY, "buyer", choose_columns(sample, plan))
     digests = []
     with target.open("wb") as out, SealWriter(out, bytes(32)) as seal:

@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -32,7 +32,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 
 from contracts.desensitization.digits import last_digit
-from contracts.desensitization.model import Plan
+from contracts.desensitization.model import ColumnRule, Plan
 from contracts.errors import FingerprintError
 
 CODE_BITS = 2048
@@ -182,16 +182,16 @@ def choose_columns(sample: Any, plan: Plan | None = None) -> tuple[MarkedColumn,
     """The columns of a desensitized sample that can carry marks, each with the last digit it keeps.
 
     Floats and integers with at least 200 distinct values over at least 200 quanta; not what runs in one direction or
-    counts rows, since that is a time or an identifier. With a plan only columns it keeps without `exact`, or rounds:
-    a bin or a pseudonym is never moved.
+    counts rows, since that is a time or an identifier. With a plan only columns whose mark it discloses (see
+    `disclosed`), and whose last digit is no larger than it says: what was not signed is not changed.
     """
-    allowed = set(sample.schema.names) if plan is None else _may_move(plan)
+    allowed = dict.fromkeys(sample.schema.names) if plan is None else {rule.column: rule.mark for rule in plan.columns}
     chosen = []
     for index, column in enumerate(sample.schema):
         if column.name in allowed and _can_be_marked(column.type):
             values, present = _plain(sample.column(index))
             quantum = last_digit(values, present, short=column.type in (pa.float16(), pa.float32()))
-            if quantum is not None:
+            if quantum is not None and (plan is None or _is_disclosed(quantum, allowed[column.name])):
                 low, high = (
                     str(Decimal(repr(bound.item()))) for bound in (values[present].min(), values[present].max())
                 )
@@ -199,12 +199,32 @@ def choose_columns(sample: Any, plan: Plan | None = None) -> tuple[MarkedColumn,
     return tuple(chosen)
 
 
-def _may_move(plan: Plan) -> set[str]:
-    return {
-        rule.column
-        for rule in plan.columns
-        if rule.method == "round" or (rule.method == "keep" and not rule.parameters["exact"])
-    }
+def _is_disclosed(quantum: str, mark: str | None) -> bool:
+    return mark is not None and Decimal(quantum) <= Decimal(mark)
+
+
+def last_digits(sample: Any) -> dict[str, str]:
+    """The columns of a table that could carry marks, with the last digit that each keeps; for `disclosed`."""
+    return {column.name: column.quantum for column in choose_columns(sample)}
+
+
+def disclosed(plan: Plan, digits: Mapping[str, str]) -> Plan:
+    """The plan with every mark that it allows written into its rules: which columns, and by how much at most.
+
+    `digits` are the last digits of the source's columns. A kept column changes by its last digit at most, a rounded one
+    by what it is rounded to. A mark that a rule carried before is replaced, or dropped where there is none to disclose.
+    """
+    return replace(plan, columns=tuple(replace(rule, mark=_mark_of(rule, digits)) for rule in plan.columns))
+
+
+def _mark_of(rule: ColumnRule, digits: Mapping[str, str]) -> str | None:
+    digit = digits.get(rule.column)
+    if digit is None or not rule.may_carry_mark:
+        return None
+    if rule.method == "round":
+        unit = Decimal(1).scaleb(-int(rule.parameters["digits"]))
+        return format(max(unit, Decimal(digit)), "f")
+    return digit
 
 
 def _votes(array: Any, key: bytes, column: MarkedColumn, every: int) -> NDArray[np.float64]:

@@ -45,12 +45,22 @@ def describe(plan: Plan, locale: str) -> list[str]:
     sentences = [_filter(item, chinese) for item in plan.row_filter]
     for rule in plan.columns:
         text = _RULES_ZH[rule.method](rule) if chinese else _RULES_EN[rule.method](rule)
+        text += _mark(rule, chinese)
         why = _reason(rule.reason, chinese)
         if chinese:
             sentences.append(f"“{rule.column}”：{text}{f'（{why}）' if why else ''}。")
         else:
             sentences.append(f'"{rule.column}": {text}{f" ({why})" if why else ""}.')
     return sentences
+
+
+def _mark(rule: ColumnRule, chinese: bool) -> str:
+    """What the buyer's mark may change, so that nobody signs for a column as it is and receives another."""
+    if rule.mark is None:
+        return ""
+    if chinese:
+        return f"，但数值可能有不超过 {rule.mark} 的改动，用以承载买方的数字指纹"
+    return f", but a number may differ by up to {rule.mark}, which carries the buyer's mark"
 
 
 def _reason(reason: str, chinese: bool) -> str:

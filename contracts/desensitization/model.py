@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from contracts.desensitization.parameters import OPERATORS, check_operand, check_parameters, check_text
+from contracts.desensitization.parameters import OPERATORS, check_mark, check_operand, check_parameters, check_text
 from contracts.errors import PlanError
 from ledger import canonical
 
@@ -21,8 +21,9 @@ class ColumnRule:
     """What happens to one column: a method, its parameters (defaults filled in) and why.
 
     `key_reference` names where the key of a keyed method comes from, never the key: None or "agreement" is the key
-    of this agreement and column. `reason` is a finding's kind or a free sentence. Raises PlanError for an unknown
-    method or parameter.
+    of this agreement and column. `reason` is a finding's kind or a free sentence. `mark` is the most that the buyer's
+    mark may change a number of the column, as decimal text; without it no mark touches the column. Raises PlanError
+    for an unknown method or parameter, and for a mark where the method allows none.
     """
 
     column: str
@@ -30,16 +31,24 @@ class ColumnRule:
     parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
     key_reference: str | None = None
     reason: str = ""
+    mark: str | None = None
 
     def __post_init__(self) -> None:
         for value, what in ((self.column, "column"), (self.method, "method"), (self.reason, "reason")):
             check_text(value, what)
         checked = check_parameters(self.column, self.method, self.parameters, self.key_reference)
         object.__setattr__(self, "parameters", MappingProxyType(checked))
+        if self.mark is not None:
+            check_mark(self.column, self.mark, may_carry=self.may_carry_mark)
+
+    @property
+    def may_carry_mark(self) -> bool:
+        """Whether the method leaves numbers that a mark may move: rounded ones, and those kept without `exact`."""
+        return self.method == "round" or (self.method == "keep" and not self.parameters["exact"])
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A mapping proxy cannot be pickled, and rules travel to other processes.
-        return ColumnRule, (self.column, self.method, dict(self.parameters), self.key_reference, self.reason)
+        return ColumnRule, (self.column, self.method, dict(self.parameters), self.key_reference, self.reason, self.mark)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; `from_json` gives the same rule back."""
@@ -50,12 +59,14 @@ class ColumnRule:
             document["key_reference"] = self.key_reference
         if self.reason:
             document["reason"] = self.reason
+        if self.mark is not None:
+            document["mark"] = self.mark
         return document
 
     @classmethod
     def from_json(cls, document: Any) -> ColumnRule:
         """The rule in a JSON object; raises PlanError where a member is missing, unknown or of the wrong kind."""
-        fields = _members(document, "rule", {"column", "method"}, {"parameters", "key_reference", "reason"})
+        fields = _members(document, "rule", {"column", "method"}, {"parameters", "key_reference", "reason", "mark"})
         return cls(**fields)
 
 

@@ -107,6 +107,22 @@ def check_parameters(
     return checked
 
 
+def check_mark(column: str, mark: Any, *, may_carry: bool) -> None:
+    """Raises PlanError unless `mark` is decimal text above zero on a column whose method allows a mark."""
+    if not may_carry:
+        raise _wrong(
+            column,
+            "only a kept (not exact) or rounded number carries a mark",
+            "只有保留（非精确）或舍入的数值可以承载标记",
+        )
+    try:
+        size = Decimal(mark) if isinstance(mark, str) else Decimal(0)
+    except InvalidOperation:
+        size = Decimal(0)
+    if not (size.is_finite() and size > 0):
+        raise _wrong(column, "mark must be a number above zero, as text", "mark 应为大于零的数（文本形式）")
+
+
 def check_operand(column: str, operator: str, value: Any) -> Any:
     """A row filter's value with lists made tuples; raises PlanError where the operator cannot take it."""
     if operator in ("isAnyOf", "isNoneOf"):

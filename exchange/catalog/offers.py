@@ -13,6 +13,7 @@ from contracts.desensitization.finding import Finding
 from contracts.desensitization.keys import Keys
 from contracts.desensitization.plan import Plan, derive
 from contracts.errors import ContractsError, PolicyError
+from contracts.fingerprint import disclosed
 from contracts.odrl import parse, templates
 from exchange.access import Actor, Permission
 from exchange.audit.service import record
@@ -22,7 +23,7 @@ from exchange.catalog.disputes import leave_listing
 from exchange.catalog.listing import PRICES, VISIBILITIES, forget_offer, index_offer
 from exchange.catalog.models import Dataset, DatasetVersion, Offer, OfferRecipient
 from exchange.catalog.rights import check_may_be_offered
-from exchange.catalog.versions import arrow_schema, deliverable, drop_sources
+from exchange.catalog.versions import arrow_schema, deliverable, drop_sources, last_digits_of
 from exchange.errors import ConflictError, InvalidInputError, NotFoundError
 from exchange.participants.models import Participant
 from exchange.steps import Step, operation
@@ -293,7 +294,9 @@ def _set_plan(
         document["columns"] = [changed.get(rule["column"], rule) for rule in document["columns"]]
         if row_filter is not None:
             document["row_filter"] = row_filter
-        return Plan.from_json({name: value for name, value in document.items() if value or name != "row_filter"})
+        plan = Plan.from_json({name: value for name, value in document.items() if value or name != "row_filter"})
+        # Both sides read, before they sign, which numbers the buyer's mark may change and by how much.
+        return disclosed(plan, last_digits_of(offer.version))
 
     plan = guarded(build, "plan")
     _check_plan(offer, plan)

@@ -20,6 +20,9 @@ from exchange.participants.keys import tenant_keys
 from exchange.participants.models import Participant
 from exchange.steps import Services, Step, operation
 
+# The columns that carry a buyer's mark are chosen from this many rows, at the upload and at each delivery alike.
+MARK_SAMPLE_ROWS = 65_536
+
 
 def get_version(session: Session, version_id: str) -> DatasetVersion:
     """Return a version by its id, whoever it belongs to; the caller checks who asks. Raises NotFoundError."""
@@ -87,6 +90,18 @@ def deliverable(services: Services, session: Session, version: DatasetVersion) -
             ("Ask the provider to publish it again.", "请联系提供方重新发布。"),
             code="not-deliverable",
         ) from error
+
+
+def first_rows(file: Any) -> pa.Table:
+    """Return the first rows of an open Parquet file, from which the columns are chosen that carry the buyer's mark."""
+    schema = file.schema_arrow.remove_metadata()
+    first = next(file.iter_batches(MARK_SAMPLE_ROWS, use_threads=False), None)
+    return pa.Table.from_batches([] if first is None else [first.replace_schema_metadata(None)], schema)
+
+
+def last_digits_of(version: DatasetVersion) -> dict[str, str]:
+    """Return the columns of a version that could carry a buyer's mark, each with the last digit that it keeps."""
+    return {column["name"]: column["last_digit"] for column in version.schema if "last_digit" in column}
 
 
 def arrow_schema(version: DatasetVersion) -> pa.Schema:

@@ -142,6 +142,7 @@ def dictionary(version: DatasetVersion, offer: Offer | None) -> list[dict[str, A
                 or (findings[0]["category"] if findings else None),
                 "method": rule.method if rule else None,
                 "parameters": dict(rule.parameters) if rule else {},
+                "mark": rule.mark if rule else None,
             }
         )
     return rows

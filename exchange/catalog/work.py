@@ -17,12 +17,13 @@ import pyarrow.parquet as pq
 import structlog
 
 from contracts.desensitization.detect import detect
+from contracts.fingerprint import last_digits
 from contracts.sealing import new_key
 from exchange import jobs
 from exchange.catalog import sealed, uploads
 from exchange.catalog.models import DatasetVersion
 from exchange.catalog.reading import NOT_A_TABLE, Hints, Limits, ReadingError, Table, inspect, to_parquet
-from exchange.catalog.versions import file_context, get_version
+from exchange.catalog.versions import file_context, first_rows, get_version
 from exchange.errors import AwaitingSignatureError, ExchangeError, InvalidInputError
 from exchange.jobs import Progress
 from exchange.participants.keys import tenant_keys
@@ -161,8 +162,10 @@ def _describe(table: Table | None) -> dict[str, Any]:
     if table is None:
         return {"kind": "opaque", "rows": 0, "schema": [], "arrow_schema": "", "findings": [], "warnings": []}
     schema = table.schema.remove_metadata()
+    digits = last_digits(_first_rows(table))
     columns = [
         {"name": guess.name, "type": guess.type, "stored": str(field.type), "alternatives": list(guess.alternatives)}
+        | ({"last_digit": digits[guess.name]} if guess.name in digits else {})
         for guess, field in zip(table.columns, schema, strict=True)
     ]
     return {
@@ -176,6 +179,12 @@ def _describe(table: Table | None) -> dict[str, Any]:
             for item in table.warnings
         ],
     }
+
+
+def _first_rows(table: Table) -> pa.Table:
+    """Return the rows from which a delivery chooses the columns that carry the buyer's mark, so that both choose alike."""
+    with pq.ParquetFile(table.files[0].path, pre_buffer=False) as file:
+        return first_rows(file)
 
 
 def _sample(table: Table) -> Iterator[pa.RecordBatch]:

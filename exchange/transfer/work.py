@@ -34,6 +34,7 @@ from exchange import jobs
 from exchange.catalog import sealed as stored
 from exchange.catalog import service as catalog
 from exchange.catalog.models import DatasetVersion
+from exchange.catalog.versions import MARK_SAMPLE_ROWS
 from exchange.errors import ConflictError, ExchangeError, UnavailableError
 from exchange.jobs import Progress
 from exchange.negotiation import service as negotiation
@@ -47,7 +48,6 @@ from exchange.transfer.service import context
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _BLOCK = 1024 * 1024
-_SAMPLE_ROWS = 65_536
 _BATCH = 100
 
 
@@ -222,11 +222,14 @@ def _contents(
 
 
 def _fingerprint(order: _Order, pseudonyms: Keys) -> Fingerprint:
-    """Choose the columns that carry the buyer's mark from the first rows; the same ones each time, and for every buyer."""
+    """Choose the columns that carry the buyer's mark from the first rows, among those that the signed plan discloses.
+
+    They are the same ones each time, and for every buyer.
+    """
     file = open_parquet(order.sources[0]())
     try:
         compiled = compile_plan(order.plan, file.schema_arrow, pseudonyms)
-        batches = itertools.islice(file.iter_batches(_SAMPLE_ROWS, use_threads=False), 1)
+        batches = itertools.islice(file.iter_batches(MARK_SAMPLE_ROWS, use_threads=False), 1)
         sample = pa.Table.from_batches((apply(batch, compiled) for batch in batches), compiled.schema)
     finally:
         # The reader came from us, so Parquet does not close it unless told.

@@ -17,7 +17,16 @@ from hypothesis import strategies as st
 from contracts.desensitization.engine import open_parquet, run
 from contracts.desensitization.plan import ColumnRule, Plan
 from contracts.errors import FingerprintError
-from contracts.fingerprint import Fingerprint, MarkedColumn, Score, choose_columns, detect, mark
+from contracts.fingerprint import (
+    Fingerprint,
+    MarkedColumn,
+    Score,
+    choose_columns,
+    detect,
+    disclosed,
+    last_digits,
+    mark,
+)
 
 DATA = Path(os.environ.get("EXCHANGE_DATA", Path(__file__).parents[3] / "shared" / "data"))
 KEY = bytes(range(32))
@@ -223,17 +232,64 @@ def test_a_column_of_zeros_stays_a_column_of_zeros() -> None:
         assert mark(batch, Fingerprint(KEY, buyer, (MarkedColumn("x", "0.01"),), every=1)).equals(batch)
 
 
-def test_columns_that_the_plan_bins_hides_or_calls_exact_are_left_alone(table: pa.Table) -> None:
-    plan = Plan(
-        (
-            ColumnRule("temperature", "round", {"digits": 2}),
-            ColumnRule("pressure", "keep", {"exact": True}),
-            ColumnRule("load", "generalize", {"width": 10}),
-            ColumnRule("state", "keep"),
-            ColumnRule("row", "suppress"),
-        )
+PLAN = Plan(
+    (
+        ColumnRule("temperature", "round", {"digits": 1}),
+        ColumnRule("pressure", "keep", {"exact": True}),
+        ColumnRule("load", "generalize", {"width": 10}),
+        ColumnRule("state", "keep"),
+        ColumnRule("row", "suppress"),
     )
-    assert [column.name for column in choose_columns(table, plan)] == ["temperature"]
+)
+
+
+def test_columns_that_the_plan_bins_hides_or_calls_exact_are_left_alone(table: pa.Table) -> None:
+    plan = disclosed(PLAN, last_digits(table))
+    assert [rule.column for rule in plan.columns if rule.mark is not None] == ["temperature"]
+    assert [column.name for column in choose_columns(rounded(table), plan)] == ["temperature"]
+
+
+def rounded(table: pa.Table) -> pa.Table:
+    """The table as PLAN delivers the one column that can carry a mark."""
+    index = table.schema.get_field_index("temperature")
+    values = np.round(table.column(index).to_numpy(), 1)
+    return table.set_column(index, "temperature", pa.array(values))
+
+
+def test_a_column_whose_mark_the_plan_does_not_disclose_is_never_marked(table: pa.Table) -> None:
+    kept = Plan(tuple(ColumnRule(name, "keep") for name in table.schema.names))
+    assert choose_columns(table)
+    assert choose_columns(table, kept) == ()
+    digits = last_digits(table)
+    named = disclosed(kept, digits)
+    assert {rule.column: rule.mark for rule in named.columns if rule.mark} == digits
+    assert choose_columns(table, named) == choose_columns(table)
+    # A coarser last digit than was disclosed would be a larger change than was signed.
+    finer = {name: str(Decimal(digit) / 10) for name, digit in digits.items()}
+    assert choose_columns(table, disclosed(kept, finer)) == ()
+
+
+def test_what_is_disclosed_is_the_most_that_any_number_changes(table: pa.Table) -> None:
+    plan = disclosed(Plan(tuple(ColumnRule(name, "keep") for name in table.schema.names)), last_digits(table))
+    columns = choose_columns(table, plan)
+    assert columns
+    (batch,) = table.combine_chunks().to_batches()
+    after = mark(batch, Fingerprint(KEY, "buyer", columns, every=1))
+    for rule in plan.columns:
+        index = batch.schema.get_field_index(rule.column)
+        if rule.mark is None:
+            assert after.column(index).equals(batch.column(index)), rule.column
+        else:
+            old, new = (item.column(index).to_numpy(zero_copy_only=False) for item in (batch, after))
+            moved = np.abs(new.astype(float) - old.astype(float))
+            assert 0 < moved.max() <= float(rule.mark) * (1 + 1e-9), rule.column
+
+
+def test_a_rounded_column_discloses_its_rounding_unless_it_is_coarser_by_itself() -> None:
+    plan = Plan((ColumnRule("a", "round", {"digits": 2}), ColumnRule("b", "round", {"digits": -2})))
+    shown = {rule.column: rule.mark for rule in disclosed(plan, {"a": "0.5", "b": "0.001"}).columns}
+    assert shown == {"a": "0.5", "b": "100"}
+    assert [rule.mark for rule in disclosed(disclosed(plan, {"a": "1"}), {}).columns] == [None, None]
 
 
 def test_identifiers_clocks_codes_and_money_are_never_chosen() -> None:

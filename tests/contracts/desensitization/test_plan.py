@@ -23,6 +23,8 @@ PLAN = Plan(
         ColumnRule("region", "generalize", {"prefix": 2}),
         ColumnRule("temp", "round", {"digits": 1}),
         ColumnRule("big", "round", {"digits": -3}),
+        ColumnRule("vibration", "keep", mark="0.001"),
+        ColumnRule("load", "round", {"digits": -1}, mark="10"),
     ),
     (RowFilter("plant", "isAnyOf", ["A", "B"]), RowFilter("temp", "gteq", 20)),
 )
@@ -35,6 +37,32 @@ def test_a_plan_reads_back_from_json_text_pickle_and_copy() -> None:
     assert pickle.loads(pickle.dumps(PLAN)) == PLAN  # noqa: S301  # Our own bytes.
     assert copy.deepcopy(PLAN) == PLAN
     assert hash(PLAN) == hash(again)
+
+
+def test_the_sentences_say_which_numbers_the_buyers_mark_may_change_and_by_how_much() -> None:
+    english, chinese = PLAN.describe("en"), PLAN.describe("zh")
+    assert (
+        '"vibration": delivered as it is, but a number may differ by up to 0.001, which carries the buyer\'s mark.'
+        in english
+    )
+    assert any(text.startswith('"load": rounded') and "up to 10, which carries" in text for text in english)
+    assert "“vibration”：按原值交付，但数值可能有不超过 0.001 的改动，用以承载买方的数字指纹。" in chinese
+    # Without a mark nothing is said of one.
+    assert sum("mark" in text for text in english) == sum("数字指纹" in text for text in chinese) == 2
+
+
+@pytest.mark.parametrize("mark", ["0", "-1", "NaN", "Infinity", "", "a bit", 0.01, True])
+def test_a_mark_is_a_number_above_zero_as_text(mark: object) -> None:
+    with pytest.raises(PlanError, match="mark"):
+        ColumnRule("x", "keep", mark=mark)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters"), [("keep", {"exact": True}), ("suppress", {}), ("generalize", {"width": 5}), ("mask", {})]
+)
+def test_what_is_hidden_binned_or_exact_carries_no_mark(method: str, parameters: dict[str, object]) -> None:
+    with pytest.raises(PlanError, match="mark"):
+        ColumnRule("x", method, parameters, mark="0.01")
 
 
 def test_the_digest_is_fixed_and_defaults_are_part_of_it() -> None:
@@ -113,7 +141,7 @@ def test_a_plan_that_is_not_fully_understood_is_refused(document: object) -> Non
 
 def test_a_plan_reads_in_both_languages() -> None:
     english, chinese = PLAN.describe("en"), PLAN.describe("zh-CN")
-    assert len(english) == len(chinese) == 11
+    assert len(english) == len(chinese) == 13
     assert english[0] == 'Only rows whose "plant" is one of A, B are delivered.'
     assert english[3] == (
         '"phone": masked: every character except the first 3 and the last 4 is replaced by "*" '

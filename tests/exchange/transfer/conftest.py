@@ -76,8 +76,9 @@ class Trade:
         name: str = "spindle.csv",
         visibility: str = "public",
         audience: list[str] | None = None,
+        draft_columns: list[dict[str, Any]] | None = None,
     ) -> str:
-        """Publish a table and return its open offer."""
+        """Publish a table and return its open offer; `draft_columns` replace rules of its plan."""
         made = self.run(
             self.provider,
             "catalog.create_dataset",
@@ -99,7 +100,7 @@ class Trade:
         price = {"kind": "one-off", "amount_fen": price_fen, "currency": "CNY"} if price_fen else {"kind": "free"}
         drafted = self.run(
             self.provider, "catalog.draft_offer", dataset=dataset, template=template, parameters=parameters or {},
-            price=price, visibility=visibility, audience=audience,
+            price=price, visibility=visibility, audience=audience, columns=draft_columns,
         )  # fmt: skip
         self.run(self.provider, "catalog.publish_offer", offer=drafted.result["id"])
         return str(drafted.result["id"])
