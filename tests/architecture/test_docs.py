@@ -23,7 +23,6 @@ from ledger import cli as ledger_tool
 from valuation import __main__ as valuation_tool
 
 
-
 def _section(page: str, heading: str) -> str:
     """Return the text below a heading up to the next one of its level, empty where there is none."""
     found = re.search(rf"^(#+) {re.escape(heading)}\n(.*?)(?=^#{{1,6}} |\Z)", page, re.MULTILINE | re.DOTALL)
