@@ -93,6 +93,7 @@ def _require_free_socket(path: Path) -> None:
 def run_worker(settings: Settings) -> Operations:
     """Start the job workers of a process of their own (setting jobs = external) and return; the caller waits."""
     operations = make_operations(settings)
+    operations.services.log.start()
     operations.services.jobs.start()
     return operations
 
@@ -104,6 +105,7 @@ def _memory_folder() -> str | None:
 
 def _start_jobs(worker: Any) -> None:
     operations: Operations = worker.app.callable.extensions["exchange"]
+    operations.services.log.start()
     if operations.services.settings.jobs == "in-process":
         operations.services.jobs.start()
 
@@ -111,5 +113,7 @@ def _start_jobs(worker: Any) -> None:
 def _stop_jobs(_arbiter: Any, worker: Any) -> None:
     application = getattr(worker.app, "callable", None)
     if application is not None:
-        application.extensions["exchange"].services.jobs.stop()
-        application.extensions["exchange"].database.dispose()
+        operations: Operations = application.extensions["exchange"]
+        operations.services.jobs.stop()
+        operations.services.log.stop()
+        operations.database.dispose()

@@ -76,7 +76,8 @@ def record(
     signed = step.sign(signer, DOMAIN, draft.payload)
     if not step.missing:
         signature = Signature(signed.public, signed.signature)
-        step.services.log.append(step.session.connection(), draft, signature)
+        about = next(iter([*subjects, *concerns]), signer) if signer == EXCHANGE else signer
+        step.services.log.append(step.session.connection(), draft, signature, about)
     named = dict.fromkeys([*subjects, *([signer] if signer != EXCHANGE else []), *([agreement] if agreement else [])])
     named |= dict.fromkeys(internal(subject) for subject in concerns)
     step.session.flush()

@@ -87,6 +87,7 @@ def worker(home: Path | None) -> None:
         click.echo("Working. Stop with Ctrl+C.")
         stopped.wait()
         operations.services.jobs.stop()
+        operations.services.log.stop()
 
 
 @click.command(short_help="Add an operator, a supervisor or an auditor.")

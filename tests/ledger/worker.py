@@ -28,7 +28,7 @@ from ledger.storage.sql import SqlStorage
 def make_engine(url: str) -> sa.Engine:
     """Return an engine configured as in production: WAL, synchronous=FULL, writers begin IMMEDIATE."""
     if not url.startswith("sqlite"):
-        return sa.create_engine(url, pool_size=20)
+        return sa.create_engine(url, pool_size=20, connect_args={"application_name": str(os.getpid())})
     engine = sa.create_engine(
         url,
         module=pysqlite3.dbapi2,
