@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import json
 import os
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url
 
+from contracts.sealing import wrap_key
 from exchange.cli import main
 from exchange.cli.connection import remember
 from exchange.config import load
@@ -163,6 +165,18 @@ def test_files_that_are_something_else_are_named(command: list[str], said: str, 
         (tmp_path / name).chmod(0o600)
     assert said in one_sentence(run(*command))
     assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_package_is_not_opened_into_a_place_that_cannot_be_written(run: Any, tmp_path: Path) -> None:
+    made = run("keys", "new", "--keys", "keys.json")
+    public = base64.b64decode(made.stdout.split()[-1])
+    note = {"context": "x", "recipient_wrapped_key": base64.b64encode(wrap_key(bytes(32), public, b"x")).decode()}
+    (tmp_path / "note.json").write_text(json.dumps(note), encoding="utf-8")
+    given = ["open", "binary", "--keys", "keys.json", "--key", "note.json"]
+    assert "is a file, not a folder" in one_sentence(run(*given, "-o", "file/opened"))
+    # The key fits, and the package is none.
+    assert one_sentence(run(*given, "-o", "opened"))
+    assert not list(tmp_path.glob("opened*"))
 
 
 # -- The database, the settings and the address ----------------------------------------------------------------------
