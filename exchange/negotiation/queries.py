@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import Select, and_, or_, select
+from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from contracts.negotiation import Role, State, allowed
@@ -81,6 +81,16 @@ def negotiations(
     return _page(
         session, actor, Negotiation, Negotiation.updated_at, role=role, state=state, cursor=cursor, limit=limit
     )
+
+
+def waiting(session: Session, actor: Actor) -> dict[str, int]:
+    """Return how many negotiations wait for the firm as provider and as consumer."""
+    found = {}
+    for role in (Role.PROVIDER, Role.CONSUMER):
+        turn = Negotiation.state.in_([str(state) for state, side in _NEXT.items() if side is role])
+        query = select(func.count()).select_from(Negotiation).where(_is_side(Negotiation, actor, role), turn)
+        found[str(role)] = session.scalar(query) or 0
+    return found
 
 
 def agreements(

@@ -12,7 +12,7 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 
 from contracts.odrl import templates
-from exchange.access import Permission
+from exchange.access import Actor, Permission
 from exchange.catalog import service as catalog
 from exchange.catalog.models import Dataset, DatasetVersion
 from exchange.errors import AwaitingSignatureError, ExchangeError, PolicyDeniedError
@@ -40,8 +40,9 @@ def index() -> str:
     tab = request.args.get("tab", "")
     cursor = request.args.get("cursor")
     actor, session = current_actor(), reading()
+    waiting = queries.waiting(session, actor)
     if tab not in {*TABS, "agreements"}:
-        tab = "incoming" if actor.may(Permission.NEGOTIATION_ANSWER) else "outgoing"
+        tab = _usual_tab(actor, waiting)
     if tab == "agreements":
         page = queries.agreements(session, actor, cursor=cursor)
     else:
@@ -50,10 +51,20 @@ def index() -> str:
         "negotiation/index.html",
         tab=tab,
         page=page,
+        waiting=waiting,
         next_side=queries.next_side,
         datasets=_titles({row.dataset_id for row in page.rows}),
         firms=participants.names(session, {firm for row in page.rows for firm in (row.provider_id, row.consumer_id)}),
     )
+
+
+def _usual_tab(actor: Actor, waiting: dict[str, int]) -> str:
+    """Return the list to begin with: where something waits for the reader, else where there is something, else by role."""
+    may_answer = actor.may(Permission.NEGOTIATION_ANSWER)
+    tabs = [*TABS] if may_answer else [*reversed(TABS)]
+    awaited = [tab for tab in tabs if waiting[TABS[tab]]]
+    filled = [tab for tab in tabs if queries.negotiations(reading(), actor, role=TABS[tab], limit=1).rows]
+    return next(iter([*awaited, *filled, *tabs]))
 
 
 @blueprint.route("/offers/<offer>/request", methods=["GET", "POST"])

@@ -47,17 +47,18 @@ def get(session: Session, actor: Actor, transfer_id: str) -> TransferProcess:
 def of_agreement(session: Session, actor: Actor, agreement_id: str) -> list[TransferProcess]:
     """Return the transfers under one agreement of the acting firm, newest first. Raises NotFoundError for another's."""
     negotiation.get_agreement(session, actor, agreement_id)
-    return _list(session, actor, TransferProcess.agreement_id == agreement_id)
-
-
-def recent(session: Session, actor: Actor) -> list[TransferProcess]:
-    """Return the newest transfers of the acting firm, given or received."""
-    return _list(session, actor)
-
-
-def _list(session: Session, actor: Actor, *conditions: Any) -> list[TransferProcess]:
     mine = or_(TransferProcess.consumer_id == actor.participant, TransferProcess.provider_id == actor.participant)
-    query = select(TransferProcess).where(mine, *conditions).order_by(TransferProcess.created_at.desc()).limit(200)
+    return _list(session, mine, TransferProcess.agreement_id == agreement_id)
+
+
+def recent(session: Session, actor: Actor, side: Role) -> list[TransferProcess]:
+    """Return the newest transfers that the acting firm receives (as consumer) or gives (as provider)."""
+    column = TransferProcess.consumer_id if side is Role.CONSUMER else TransferProcess.provider_id
+    return _list(session, column == actor.participant)
+
+
+def _list(session: Session, *conditions: Any) -> list[TransferProcess]:
+    query = select(TransferProcess).where(*conditions).order_by(TransferProcess.created_at.desc()).limit(200)
     return list(session.scalars(query))
 
 

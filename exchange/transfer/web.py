@@ -8,10 +8,11 @@ from flask import Blueprint, Response, flash, redirect, render_template, request
 from flask_babel import gettext as _
 from sqlalchemy import select
 
+from contracts.transfer import Role
 from exchange import jobs
 from exchange.access import Permission
 from exchange.catalog.models import Dataset
-from exchange.errors import AwaitingSignatureError, ConflictError
+from exchange.errors import AwaitingSignatureError, ConflictError, NotFoundError
 from exchange.negotiation import service as negotiation
 from exchange.participants import keys
 from exchange.participants import service as participants
@@ -21,17 +22,23 @@ from exchange.transfer.forms import AcknowledgementForm
 from exchange.web import current_actor, end_reading, reading, requires, run, services, show_in_form
 
 blueprint = Blueprint("transfer", __name__)
+TABS = {"received": Role.CONSUMER, "given": Role.PROVIDER}
 
 
 @blueprint.get("/transfers")
 @requires(Permission.TRANSFER_READ)
 def index() -> str:
-    """List deliveries, given and received."""
-    rows = service.recent(reading(), current_actor())
+    """List deliveries: those that the firm receives, or those of its own data."""
+    sides = {name: service.recent(reading(), current_actor(), role) for name, role in TABS.items()}
+    usual = "given" if sides["given"] and not sides["received"] else "received"
+    tab = request.args.get("tab", usual)
+    if tab not in TABS:
+        raise NotFoundError()
+    rows = sides[tab]
     firms = participants.names(reading(), {row.consumer_id for row in rows} | {row.provider_id for row in rows})
     query = select(Dataset.id, Dataset.title).where(Dataset.id.in_({row.dataset_id for row in rows}))
     titles = {found.id: found.title for found in reading().execute(query)}
-    return render_template("transfer/index.html", rows=rows, firms=firms, titles=titles)
+    return render_template("transfer/index.html", tab=tab, rows=rows, firms=firms, titles=titles)
 
 
 @blueprint.post("/agreements/<agreement>/transfers")

@@ -57,6 +57,12 @@ def test_every_icon_that_a_template_names_is_in_the_sprite(path: Path) -> None:
     assert set(re.findall(r"\bicon\(\"([a-z0-9-]+)\"", source(path))) <= known
 
 
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(PACKAGE / "templates")))
+def test_an_empty_list_says_what_to_do_next(path: Path) -> None:
+    for call in re.findall(r"ui\.empty\((.*?)\) }}", source(path)):
+        assert re.match(r'_\("[^"]+"\), _\("[^"]+\."\), ', call), call
+
+
 def test_the_library_gives_every_macro_of_every_component() -> None:
     given = set(re.findall(r"{% set (\w+) =", source(PACKAGE / "templates" / "components" / "ui.html")))
     for path in COMPONENTS:

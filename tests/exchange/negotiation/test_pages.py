@@ -134,6 +134,35 @@ def test_the_lists_say_whose_turn_it_is(sqlite_market: Any, visit: Any) -> None:
     assert "Spindle telemetry" in provider.get("/negotiations?tab=agreements")
 
 
+def _tabs(html: str) -> dict[str, tuple[bool, str]]:
+    """Return the tabs of a page: whether each is the open one, and the number beside it."""
+    found = {}
+    for shown, label, count in re.findall(
+        r'<li><a href="[^"]*"( aria-current="page")?>([^<]+?)(?: <span class="count">(\d+)</span>)?</a></li>',
+        html[html.index('class="tabs"') :].partition("</nav>")[0],
+    ):
+        found[unescape(label).strip()] = (bool(shown), count)
+    return found
+
+
+def test_own_requests_stand_in_a_list_of_their_own_that_opens_where_something_waits(
+    sqlite_market: Any, visit: Any
+) -> None:
+    market = sqlite_market
+    negotiation = market.request()
+    provider, consumer = visit(market.exchange, market.provider), visit(market.exchange, market.consumer)
+    assert _tabs(provider.get("/negotiations")) == {
+        "Requests to us": (True, "1"), "Our requests": (False, ""), "Signed agreements": (False, "")
+    }  # fmt: skip
+    # An owner may do both; with nothing that waits, the list that has something is opened.
+    assert _tabs(consumer.get("/negotiations"))["Our requests"] == (True, "")
+    market.run(market.provider, "negotiation.counter", negotiation=negotiation, price_fen=5)
+    assert _tabs(consumer.get("/negotiations"))["Our requests"] == (True, "1")
+    assert _tabs(provider.get("/negotiations"))["Requests to us"] == (True, "")
+    buyer = visit(market.exchange, market.exchange.person(market.provider, "buyer"))
+    assert _tabs(buyer.get("/negotiations?tab=outgoing"))["Our requests"] == (True, "")
+
+
 def test_ending_without_a_reason_is_refused_on_the_page(sqlite_market: Any, visit: Any) -> None:
     negotiation = sqlite_market.request()
     provider, page = visit(sqlite_market.exchange, sqlite_market.provider), f"/negotiations/{negotiation}"

@@ -71,3 +71,13 @@ def test_the_provider_and_those_who_only_read_see_no_button(embedded: Any, visit
         html = visitor(embedded.exchange, actor).get(f"/agreements/{agreement}")
         assert not starts(html, agreement)
         assert "This is use number" not in html
+
+
+def test_deliveries_received_and_given_stand_in_lists_of_their_own(embedded: Any, visitor: Any) -> None:
+    transfer = embedded.started()
+    consumer, provider = visitor(embedded.exchange, embedded.consumer), visitor(embedded.exchange, embedded.provider)
+    assert transfer in consumer.get("/transfers")
+    assert transfer in provider.get("/transfers"), "its only deliveries are those it gave"
+    assert transfer not in provider.get("/transfers?tab=received")
+    assert "Nobody has received your data yet" in consumer.get("/transfers?tab=given")
+    consumer.get("/transfers?tab=nonsense", 404)
