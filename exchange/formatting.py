@@ -28,7 +28,7 @@ _DATE = {"zh": "yyyy-MM-dd", "en": "d MMM yyyy"}
 
 
 def init_app(app: Flask) -> None:
-    """Register the filters and the globals `static_url` and `has_endpoint` on `app`."""
+    """Register the filters and the globals `static_url`, `has_endpoint` and `zone_name` on `app`."""
     app.jinja_env.filters.update(
         money=money,
         number=number,
@@ -42,7 +42,9 @@ def init_app(app: Flask) -> None:
         in_locale=in_locale,
         progress_words=progress_words,
     )
-    app.jinja_env.globals.update(static_url=static_url, has_endpoint=lambda name: name in app.view_functions)
+    app.jinja_env.globals.update(
+        static_url=static_url, has_endpoint=lambda name: name in app.view_functions, zone_name=zone_name
+    )
 
 
 def language() -> str:
@@ -105,13 +107,15 @@ def duration(value: timedelta | float | None) -> str:
 
 
 def moment(value: datetime | str | None, seconds: bool = False) -> str | Markup:
-    """Return a `<time>` element in the display zone; its title and `datetime` attribute carry UTC."""
+    """Return a `<time>` element in the display zone, which it names; its title and `datetime` attribute carry UTC."""
     if not value:
         return ABSENT
     at, code = _aware(value), language()
-    shown = dates.format_datetime(at.astimezone(_zone()), _DATE_TIME[code][int(seconds)], locale=code)
+    shown = dates.format_datetime(at.astimezone(zone()), _DATE_TIME[code][int(seconds)], locale=code)
     exact = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return Markup('<time datetime="{0}" title="{0}">{1}</time>').format(exact, shown)
+    return Markup('<time datetime="{0}" title="{0}">{1} <span class="zone">{2}</span></time>').format(
+        exact, shown, zone_name(at)
+    )
 
 
 def day(value: datetime | date | str | None) -> str | Markup:
@@ -120,7 +124,7 @@ def day(value: datetime | date | str | None) -> str | Markup:
         return ABSENT
     if isinstance(value, str):
         value = _aware(value) if "T" in value else date.fromisoformat(value)
-    shown = _aware(value).astimezone(_zone()).date() if isinstance(value, datetime) else value
+    shown = _aware(value).astimezone(zone()).date() if isinstance(value, datetime) else value
     text = dates.format_date(shown, _DATE[language()], locale=language())
     return Markup('<time datetime="{}">{}</time>').format(shown.isoformat(), text)
 
@@ -182,7 +186,16 @@ def _aware(value: datetime | str) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def _zone() -> tzinfo:
+def zone_name(at: datetime | None = None) -> str:
+    """Return how far the display zone is from UTC at `at` (now): UTC+8."""
+    offset = (at or datetime.now(UTC)).astimezone(zone()).utcoffset() or timedelta()
+    if not offset:
+        return "UTC"
+    hours, minutes = divmod(abs(offset) // timedelta(minutes=1), 60)
+    return f"UTC{'-' if offset < timedelta() else '+'}{hours}" + (f":{minutes:02d}" if minutes else "")
+
+
+def zone() -> tzinfo:
     """Return the zone that times are shown in: DISPLAY_TIMEZONE, by default China's."""
     name = current_app.config.get("DISPLAY_TIMEZONE", "Asia/Shanghai")
     try:

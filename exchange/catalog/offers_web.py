@@ -125,7 +125,7 @@ def _changed_rules(row: Offer) -> list[dict[str, Any]]:
     for place, rule in enumerate(row.plan["columns"]):
         method = request.form.get(f"method-{place}", rule["method"])
         text = request.form.get(f"text-{place}", "")
-        if method != rule["method"] or text.strip() != plan_form.text_of(rule):
+        if method != rule["method"] or text.strip() != plan_form.text_of(rule, language()):
             made = plan_form.rule_of(rule["column"], method, text)
             reason = rule.get("reason")
             changed.append({**made, "reason": reason} if reason else made)
@@ -142,7 +142,8 @@ def _offer_page(row: Offer, problem: tuple[str, str] | None) -> str:
             refusal = error.text(language())
     found = {item["column"]: item["category"] for item in row.version.findings}
     rules = [
-        {**rule, "text": plan_form.text_of(rule), "category": found.get(rule["column"])} for rule in row.plan["columns"]
+        {**rule, "text": plan_form.text_of(rule, language()), "category": found.get(rule["column"])}
+        for rule in row.plan["columns"]
     ]
     return render_template(
         "catalog/offer.html",

@@ -12,16 +12,25 @@ from exchange.errors import InvalidInputError
 CHOICES = tuple(METHODS)
 
 
-def text_of(rule: Mapping[str, Any]) -> str:
+_CHINESE_UNITS = {
+    "year": "年", "quarter": "季度", "month": "月", "week": "周", "day": "日", "hour": "小时", "minute": "分钟",
+}  # fmt: skip
+_UNITS = {name: unit for unit in UNITS for name in (unit, _CHINESE_UNITS[unit])}
+
+
+def text_of(rule: Mapping[str, Any], language: str = "en") -> str:
     """Return a rule's parameters as they are written in the form: `3,4`, `day`, `prefix 8`, `10`, `2`."""
+    chinese = language == "zh"
     given = rule.get("parameters", {})
     match rule["method"]:
         case "mask":
             return f"{given.get('keep_first', 0)},{given.get('keep_last', 0)}"
         case "generalize":
             if "prefix" in given:
-                return f"prefix {given['prefix']}"
-            return str(given.get("unit") or given.get("width") or "")
+                return f"{'前缀' if chinese else 'prefix'} {given['prefix']}"
+            if unit := given.get("unit"):
+                return _CHINESE_UNITS[unit] if chinese else str(unit)
+            return str(given.get("width", ""))
         case "round":
             return str(given.get("digits", ""))
         case _:
@@ -45,12 +54,12 @@ def rule_of(column: str, method: str, text: str) -> dict[str, Any]:
         prefix = re.fullmatch(r"(?:prefix|前缀)\s*(\d{1,3})", words)
         if prefix:
             parameters = {"prefix": int(prefix[1])}
-        elif words in UNITS:
-            parameters = {"unit": words}
+        elif words in _UNITS:
+            parameters = {"unit": _UNITS[words]}
         elif re.fullmatch(r"\d{1,12}(?:\.\d{1,6})?", words):
             parameters = {"width": int(words) if words.isdigit() else words}
         else:
-            raise _wrong(column, "10, day or prefix 8", "10、day 或 prefix 8")
+            raise _wrong(column, "10, day or prefix 8", "10、日 或 前缀 8")
     return {"column": column, "method": method, **({"parameters": parameters} if parameters else {})}
 
 

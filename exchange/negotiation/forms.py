@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
 
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
@@ -14,11 +13,10 @@ from wtforms.validators import DataRequired, InputRequired, Length, Optional
 from contracts.odrl.templates import Template
 from exchange.audit.service import timestamp
 from exchange.fields import YuanField, parameter_fields
+from exchange.formatting import zone
 from exchange.negotiation.moves import LONGEST_TEXT
 
 PREFIX = "parameter_"
-# Dates on pages are days in China; the end of a day is what its date means.
-_ZONE = ZoneInfo("Asia/Shanghai")
 
 
 class ProposalForm(FlaskForm):
@@ -28,7 +26,7 @@ class ProposalForm(FlaskForm):
     valid_until = DateField(_("Valid until the end of"), [Optional()])
 
     def validate_valid_until(self, field: Field) -> None:
-        if field.data is not None and field.data < datetime.now(_ZONE).date():
+        if field.data is not None and field.data < datetime.now(zone()).date():
             raise ValidationError(gettext("Choose a day in the future."))
 
 
@@ -60,10 +58,5 @@ def with_template(base: type[FlaskForm], template: Template | None) -> type[Flas
 
 
 def end_of_day(day: date) -> str:
-    """Return the last second of `day` in China, as RFC 3339."""
-    return timestamp(datetime.combine(day + timedelta(days=1), time(), _ZONE) - timedelta(seconds=1))
-
-
-def local_day(moment: datetime | None) -> date | None:
-    """Return the day in China on which `moment` falls."""
-    return None if moment is None else moment.astimezone(_ZONE).date()
+    """Return the last second of `day` in the zone that pages show, as RFC 3339: the end of a day is what its date means."""
+    return timestamp(datetime.combine(day + timedelta(days=1), time(), zone()) - timedelta(seconds=1))

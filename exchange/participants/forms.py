@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask_babel import get_locale
 from flask_babel import lazy_gettext as _
+from flask_babel.speaklater import LazyString
 from flask_wtf import FlaskForm
 from wtforms import (
     Field,
@@ -19,6 +20,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import EqualTo, InputRequired, Length, NumberRange, Optional
 
 from exchange.errors import InvalidInputError
+from exchange.participants import passwords
 from exchange.participants.credit_code import normalise
 
 _ROLES = [
@@ -28,6 +30,10 @@ _ROLES = [
     SelectChoice("finance", _("Finance: pays")),
     SelectChoice("compliance", _("Compliance: reads everything of the organisation")),
 ]
+
+
+# What a password must be, in the language of the page, said before it is broken.
+_RULE = LazyString(lambda: passwords.RULE[1 if str(get_locale() or "en").startswith("zh") else 0])
 
 
 class LoginForm(FlaskForm):
@@ -57,7 +63,9 @@ class RegistrationForm(FlaskForm):
         [InputRequired(), Length(max=254)],
         render_kw={"autocomplete": "username", "type": "email"},
     )
-    password = PasswordField(_("Password"), [InputRequired()], render_kw={"autocomplete": "new-password"})
+    password = PasswordField(
+        _("Password"), [InputRequired()], description=_RULE, render_kw={"autocomplete": "new-password"}
+    )
     repeated = PasswordField(
         _("Password again"),
         [InputRequired(), EqualTo("password", _("The two passwords differ."))],
@@ -74,7 +82,9 @@ class RegistrationForm(FlaskForm):
 class PersonForm(FlaskForm):
     name = StringField(_("Full name"), [InputRequired(), Length(1, 100)])
     email = StringField(_("E-mail address"), [InputRequired(), Length(max=254)], render_kw={"type": "email"})
-    password = PasswordField(_("First password"), [InputRequired()], render_kw={"autocomplete": "new-password"})
+    password = PasswordField(
+        _("First password"), [InputRequired()], description=_RULE, render_kw={"autocomplete": "new-password"}
+    )
     roles = SelectMultipleField(_("Roles"), [InputRequired(_("Choose at least one role."))], choices=_ROLES)
 
 

@@ -13,6 +13,10 @@ _HASHER = PasswordHasher(time_cost=1, memory_cost=46 * 1024, parallelism=1)
 # Memory times concurrency is what an attacker would aim at.
 _SLOTS = threading.BoundedSemaphore(4)
 _SHORTEST, _LONGEST = 10, 128
+RULE = (
+    f"A password has {_SHORTEST} to {_LONGEST} characters, at least five different ones.",
+    f"密码长度为 {_SHORTEST} 至 {_LONGEST} 个字符，且至少包含五种不同字符。",
+)
 _DUMMY = _HASHER.hash("no account has this password")
 
 
@@ -20,10 +24,7 @@ def hash_password(password: str) -> str:
     """Return the hash to store. Raises InvalidInputError for a password that is too short, too long or too simple."""
     if not _SHORTEST <= len(password) <= _LONGEST or len(set(password)) < 5:
         raise InvalidInputError(
-            (
-                f"A password has {_SHORTEST} to {_LONGEST} characters, at least five different ones.",
-                f"密码长度为 {_SHORTEST} 至 {_LONGEST} 个字符，且至少包含五种不同字符。",
-            ),
+            RULE,
             ("Take a sentence that only you know.", "建议使用只有您知道的一句话。"),
             field="password",
         )

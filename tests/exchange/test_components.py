@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,9 @@ from flask_babel import Babel
 from flask_bootstrap import Bootstrap5
 
 import exchange
+from contracts.desensitization.parameters import METHODS
 from exchange import formatting
+from exchange.steps import OPERATIONS
 
 PACKAGE = Path(exchange.__file__).parent
 TEMPLATES = sorted((PACKAGE / "templates").rglob("*.html"))
@@ -156,3 +159,25 @@ def test_a_running_job_is_polled_and_a_finished_one_is_not() -> None:
     job = {"title": "Seal", "state": "running", "done": 1, "total": 4, "message": ""}
     assert 'data-poll-url="/jobs/7"' in render("{{ ui.job(job, '/jobs/7') }}", job=job)
     assert "data-poll-url" not in render("{{ ui.job(job, '/jobs/7') }}", job={**job, "state": "done"})
+
+
+@pytest.mark.usefixtures("app")
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_is_named_by_what_it_does_and_not_by_its_code(name: str) -> None:
+    assert f">{name}<" not in render("{{ ui.method(name) }}", name=name)
+    assert render("{{ ui.method_act(name) }}", name=name) != name
+
+
+# What the acting firm itself signs.
+SIGNED = re.compile(
+    r"participants\.(join|declare|add_user|set_roles|enable_person)|catalog\.(publish|withdraw|declare|grade|remove)_\w+|negotiation\.\w+|transfer\.\w+"
+)
+
+
+@pytest.mark.usefixtures("app")
+def test_every_step_that_a_firms_own_key_signs_has_words() -> None:
+    for step in ("participants", "catalog", "negotiation", "transfer"):
+        importlib.import_module(f"exchange.{step}.service")
+    names = [name for name, known in OPERATIONS.items() if known.permission and SIGNED.fullmatch(name)]
+    assert len(names) > 20
+    assert [name for name in names if render("{{ ui.step(name) }}", name=name) == name] == []

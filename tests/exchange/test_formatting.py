@@ -85,14 +85,25 @@ def test_durations_keep_their_two_largest_units(value: timedelta | float, shown:
 @pytest.mark.parametrize("value", [MOMENT, MOMENT.replace(tzinfo=None), "2026-11-21T23:14:15Z"])
 def test_a_time_is_shown_in_china_and_carries_utc(value: datetime | str) -> None:
     exact = '<time datetime="2026-11-21T23:14:15Z" title="2026-11-21T23:14:15Z">'
-    assert formatting.moment(value) == f"{exact}22 Nov 2026, 07:14</time>"
+    assert formatting.moment(value) == f'{exact}22 Nov 2026, 07:14 <span class="zone">UTC+8</span></time>'
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("Asia/Shanghai", "UTC+8"), ("UTC", "UTC"), ("Asia/Kolkata", "UTC+5:30"), ("America/New_York", "UTC-5")],
+)
+def test_the_zone_of_a_time_is_named_beside_it(app: Flask, name: str, shown: str) -> None:
+    app.config["DISPLAY_TIMEZONE"] = name
+    with app.test_request_context("/?in=zh"):
+        assert formatting.zone_name(MOMENT) == shown
+        assert f'<span class="zone">{shown}</span>' in formatting.moment(MOMENT)
 
 
 @pytest.mark.usefixtures("chinese")
 def test_the_date_of_a_time_is_the_date_in_china() -> None:
     assert formatting.day(MOMENT) == '<time datetime="2026-11-22">2026-11-22</time>'
     assert formatting.day("2026-11-21") == formatting.day(date(2026, 11, 21))
-    assert ">2026-11-22 07:14:15<" in formatting.moment(MOMENT, True)
+    assert ">2026-11-22 07:14:15 <" in formatting.moment(MOMENT, True)
 
 
 def test_a_digest_is_shortened_but_not_lost() -> None:

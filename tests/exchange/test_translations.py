@@ -187,7 +187,8 @@ def pages(client: FlaskClient, visited: set[Any]) -> Iterator[tuple[str, str]]:
         if parts.netloc or endpoint in {"preferences.update", "static"} or (endpoint, chosen) in visited:
             continue
         visited.add((endpoint, chosen))
-        answer = client.get(path)
+        # A download is read to its end, so that nothing of it lives on into the next request.
+        answer = client.get(path, buffered=True)
         if answer.mimetype != "text/html":
             continue
         assert answer.status_code in {200, 303, 404}, (path, answer.status_code)

@@ -20,6 +20,22 @@ _MAYBE_DELIMITED = frozenset((".txt", ".dat", ".asc", ".data", ""))
 _JSON_LINES = frozenset((".jsonl", ".ndjson"))
 _WORKBOOKS = frozenset((".xlsx", ".xlsm"))
 _PARQUET = frozenset((".parquet", ".pq", ".parq"))
+# What a file that is named like a table turns out to be, by how it begins, in English and Chinese.
+_OTHERS = (
+    (b"%PDF-", "a PDF document", "PDF 文档"),
+    (b"\x89PNG\r\n", "a PNG picture", "PNG 图片"),
+    (b"\xff\xd8\xff", "a JPEG picture", "JPEG 图片"),
+    (b"GIF87a", "a GIF picture", "GIF 图片"),
+    (b"GIF89a", "a GIF picture", "GIF 图片"),
+    (b"PK\x03\x04", "a ZIP archive", "ZIP 压缩包"),
+    (b"\x1f\x8b", "a gzip archive", "gzip 压缩包"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "7z 压缩包"),
+    (b"Rar!\x1a\x07", "a RAR archive", "RAR 压缩包"),
+    (b"{\\rtf", "an RTF document", "RTF 文档"),
+    (b"<!doctype html", "a web page", "网页"),
+    (b"<html", "a web page", "网页"),
+    (b"<?xml", "an XML document", "XML 文档"),
+)
 _ZIP, _OLE = b"PK\x03\x04", bytes.fromhex("D0CF11E0A1B11AE1")
 
 
@@ -29,7 +45,7 @@ def detect_format(path: Path, file: str, limits: Limits) -> str:
     if not path.stat().st_size:
         raise empty_file(file)
     with path.open("rb") as stream:
-        head = stream.read(8)
+        head = stream.read(16)
     if head[:4] in (b"PAR1", b"PARE") or suffix in _PARQUET:
         return "parquet"
     if head.startswith(_OLE):
@@ -48,6 +64,8 @@ def detect_format(path: Path, file: str, limits: Limits) -> str:
         return "xlsx"
     if suffix in _WORKBOOKS:
         raise damaged(file, "The file is not a workbook: its first bytes are wrong.", "文件不是工作簿：开头字节不符。")
+    if suffix in _DELIMITED | _JSON_LINES:
+        _refuse_others(file, suffix, head)
     if suffix in _DELIMITED:
         return "csv"
     if suffix in _JSON_LINES or (suffix == ".json" and _has_object_lines(path)):
@@ -62,6 +80,26 @@ def detect_format(path: Path, file: str, limits: Limits) -> str:
             "可读取的表格格式：CSV、TSV、Parquet、XLSX、JSON lines。",
         ),
     )
+
+
+def _refuse_others(file: str, suffix: str, head: bytes) -> None:
+    """Raise ReadingError where a file begins like something that its name denies."""
+    for mark, english, chinese in _OTHERS:
+        # Markup is written in either case.
+        if head.startswith(mark) or (mark.startswith(b"<") and head.lower().startswith(mark)):
+            kind = suffix.removeprefix(".").upper()
+            raise ReadingError(
+                "wrong-format",
+                field=file,
+                reason=(
+                    f"The file is named {suffix}, but it is {english}, not {kind}.",
+                    f"文件名以 {suffix} 结尾，但内容是{chinese}，不是 {kind}。",
+                ),
+                mend=(
+                    "Export the table itself and upload that; other files keep their own ending and are stored as they are.",
+                    "请导出表格本身后上传；其他文件请保留原扩展名，将按原样保存。",
+                ),
+            )
 
 
 def _has_workbook(path: Path) -> bool:

@@ -262,6 +262,24 @@ def test_the_plan_form_refuses_what_fits_no_method_and_keeps_the_plan(embedded, 
     assert embedded.row(offer).plan_digest == before
 
 
+def test_the_plan_is_read_and_written_in_the_words_of_the_reader(embedded, visit):
+    firm = embedded.exchange.firm("Maker")
+    offer = embedded.draft(
+        firm, embedded.prepared(firm, b"at,code\n2026-01-01 08:00:00,M-1\n2026-01-02 08:00:00,M-2\n")
+    )
+    place = [rule["column"] for rule in embedded.row(offer).plan["columns"]].index("at")
+    path = f"/offers/{offer}/edit"
+    rules = {"zh": ("月", {"unit": "month"}), "en": ("day", {"unit": "day"})}
+    for language, (text, parameters) in rules.items():
+        visitor = visit(firm, language)
+        visitor.send(path, path, **{f"method-{place}": "generalize", f"text-{place}": text})
+        assert embedded.row(offer).plan["columns"][place]["parameters"] == parameters
+        page = visitor.get(path)
+        assert f'name="text-{place}" value="{text}"' in page
+        for code in (">keep<", ">suppress<", ">generalize<", ">pseudonymize<"):
+            assert code not in page
+
+
 def test_the_pages_of_others_and_of_narrow_roles_are_closed(embedded, visit):
     firm, other = embedded.exchange.firm("Maker"), embedded.exchange.firm("Other")
     dataset = embedded.prepared(firm, CODES.encode())

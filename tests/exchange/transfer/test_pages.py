@@ -25,7 +25,7 @@ def test_starting_a_delivery_says_which_use_it_takes_of_how_many(trade: Any, vis
     reader.send(page, f"{page}/transfers")
     assert trade.used(agreement) == 1
     second = text(reader.get(page))
-    assert "Uses so far 1 of 2" in second
+    assert "Uses so far 1 / 2" in second
     assert "This takes use 2 of 2." in second
 
 

@@ -167,3 +167,29 @@ def test_a_wide_or_heavy_table_gets_smaller_row_groups(desk):
 def test_no_file_at_all_is_a_mistake_of_the_caller(desk):
     with pytest.raises(ValueError, match="at least one"):
         to_parquet([], desk.target)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n", "a PDF document"), (b"%PDF-1.4\nplain text of a document\n" * 9, "a PDF document"),
+        (b"\x89PNG\r\n\x1a\n\x00", "a PNG picture"), (b"PK\x03\x04 no workbook", "a ZIP archive"), (b"\x1f\x8b\x08\x00", "a gzip archive"),
+        (b"<!DOCTYPE html><p>Not found</p>\n", "a web page"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl"])
+def test_a_file_that_is_not_what_its_name_says_is_refused_with_what_it_is(desk, content, what, name):
+    error = desk.refuse(desk.file(name, content))
+    kind = name.rpartition(".")[2]
+    assert error.code == "wrong-format"
+    assert error.reason_en == f"The file is named .{kind}, but it is {what}, not {kind.upper()}."
+    assert error.field == name
+
+
+def test_a_workbook_named_csv_is_still_read_as_a_workbook(desk):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (["a", "b"], [1, 2]):
+        book.active.append(row)
+    book.save(desk.root / "book.csv")
+    assert desk.read((desk.root / "book.csv", "book.csv"))[0].rows == 1
