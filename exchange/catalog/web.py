@@ -163,9 +163,8 @@ def offer(offer: str) -> Response:
 def show(dataset: str) -> str:
     """Show a dataset by tabs: overview, dictionary, quality, value, terms, versions and proof."""
     actor = reader()
-    row = listing.visible_dataset(reading(), actor, dataset)
+    row, offers = listing.look(reading(), actor, dataset)
     own = row.participant_id == actor.participant
-    offers = listing.offers_of(reading(), actor, row)
     chosen = next((item for item in offers if item.id == request.args.get("offer")), offers[0] if offers else None)
     version = chosen.version if chosen else current_version(reading(), row)
     tab = request.args.get("tab", "overview")
