@@ -57,13 +57,15 @@ def record(
     salted commitment on the public entry, and its opening stays beside the log. `signer` is a participant's id or
     EXCHANGE. `agreement` is the agreement's random ledger id: the statement then carries that agreement's running counter.
     `subjects` are the ids (participants, dataset, agreement) under which it can be found and to whose participants it is
-    open; under `concerns` the exchange's own people find it, and it is open to them alone.
+    open; under `concerns` the exchange's own people find it, and it is open to them alone. A party's statement bears the
+    time at which the party began the step, the exchange's own the time at which the step takes effect.
     """
     counter = next_counter(step.session, agreement) if agreement else None
+    at = step.effective if signer == EXCHANGE else step.now
     statement = Statement(
         kind=kind,
         id=step.new_id(),
-        at=timestamp(step.now),
+        at=timestamp(at),
         fields=dict(fields),
         signer=signer,
         custody=step.signer.custody(step, signer),
@@ -81,7 +83,7 @@ def record(
     named = dict.fromkeys([*subjects, *([signer] if signer != EXCHANGE else []), *([agreement] if agreement else [])])
     named |= dict.fromkeys(internal(subject) for subject in concerns)
     step.session.flush()
-    entry = {"statement": statement.id, "kind": kind, "at": step.now}
+    entry = {"statement": statement.id, "kind": kind, "at": at}
     step.session.connection().execute(_INDEX, [entry | {"subject": subject} for subject in named or (EXCHANGE,)])
     step.statements.append(statement.id)
     return statement.id

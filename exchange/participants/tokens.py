@@ -252,6 +252,8 @@ def _ended() -> AuthenticationError:
 def revoke_token(step: Step, *, token: str) -> dict[str, Any]:
     """End one of the acting person's tokens at once, and those that were made with it. Raises NotFoundError."""
     mine = ApiToken.user_id == step.actor.user
+    # The person comes before the tokens, as in every step that ends some, so that two never wait for each other in a circle.
+    step.session.execute(select(User.id).where(User.id == step.actor.user).with_for_update(key_share=True))
     row = step.session.scalar(select(ApiToken).where(ApiToken.id == token, mine).with_for_update(key_share=True))
     if row is None:
         raise NotFoundError()

@@ -97,6 +97,11 @@ def test_a_policy_that_lapsed_while_the_step_waited_denies(
     later(timedelta(days=2, seconds=1))
     outcome = holder.sign(waiting)
     assert outcome.result["state"] == "TERMINATED"
+    # The consumer's request bears the time at which it was made, the exchange's decision that at which it was taken.
+    log = trade.exchange.operations.services.log
+    at = {entry.kind: entry.at for entry in (log.entry(receipt.index) for receipt in outcome.receipts)}
+    taken = datetime.fromisoformat(at["transfer.decided"]) - datetime.fromisoformat(at["transfer.requested"])
+    assert taken > timedelta(days=2)
     assert outcome.result["reasons"][0]["left_operand"] in {"ex:sinceAgreement", "elapsedTime", "dateTime"}
     assert trade.used(agreement) == 0
 
