@@ -12,6 +12,7 @@ import click
 from exchange import files
 from exchange.cli.anchoring import anchor
 from exchange.cli.attesting import attest
+from exchange.cli.auditing import replay
 from exchange.cli.demo import demo
 from exchange.config import Settings, load
 from exchange.errors import ExchangeError, InvalidInputError, NotFoundError, SettingsError
@@ -182,5 +183,6 @@ def export(
 
 audit.add_command(anchor)
 audit.add_command(attest)
+audit.add_command(replay)
 
 COMMANDS = (init, demo, serve, worker, staff, doctor, audit)

@@ -19,3 +19,4 @@ open_exchange, shared_exchange, shared_embedded = (
     _MODULE.shared_embedded,
 )
 make_trade, trade, embedded, refused = _MODULE.make_trade, _MODULE.trade, _MODULE.embedded, _MODULE.refused
+later = _MODULE.later
