@@ -14,7 +14,7 @@ VYPER ?= $(CHAIN)/vyper/bin/vyper
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-virtualenv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-s3 test-chain contract lint lock translations bench clean
+.PHONY: help demo serve test test-s3 test-witness test-chain contract lint lock translations bench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,10 @@ $(CHAIN)/vyper/bin/vyper: requirements-contract.lock
 
 $(CHAIN)/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil:
 	@npm install --silent --ignore-scripts --no-save --no-audit --no-fund --prefix $(CHAIN) @foundry-rs/anvil-linux-amd64@1.7.1
+
+test-witness: $(VENV)/.tested ## receipts, policies and cosignatures judged by another implementation (needs Go and its module proxy)
+	@cd tests/ledger/foreign && go build -o $(abspath build)/foreign .
+	@EXCHANGE_TEST_TORCHWOOD=$(abspath build)/foreign $(BIN)/python -m pytest tests/ledger/test_foreign.py $(ARGS)
 
 lint: $(VENV)/.tested ## ruff, mypy (strict on the three libraries), import-linter, djlint
 	@$(BIN)/ruff check .
