@@ -42,11 +42,11 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"bundle": str(options.file)} | report.to_json())
     else:
-        _print(options.file, report)
+        _print(options.file, report, "key" if options.policy is None else "policy")
     return VERIFIED if report.ok else FAILED
 
 
-def _print(path: Path, report: BundleReport) -> None:
+def _print(path: Path, report: BundleReport, trusted: str) -> None:
     print(f"Bundle {path}")
     print(f"  log {report.log_origin or 'unknown'}, size {report.size or 'unknown'}")
     groups: dict[str, list[Check]] = {}
@@ -61,7 +61,7 @@ def _print(path: Path, report: BundleReport) -> None:
     if not report.ok:
         print(f"NOT VERIFIED: {len(report.problems)} of {len(report.checks)} checks failed.")
     elif report.pinned:
-        print(f"VERIFIED: {len(report.entries)} entries, under the key you gave.")
+        print(f"VERIFIED: {len(report.entries)} entries, under the {trusted} you gave.")
     else:
         print(f"VERIFIED: {len(report.entries)} entries, but only against the key inside the bundle.")
         print(f"Compare that key with one from a source you trust:\n  {report.vkey}")

@@ -248,6 +248,7 @@ def test_the_auditors_tool_judges_a_bundle_by_policy_and_certificate(
     assert (done.returncode, done.stderr) == (0, "")
     assert "ok     witnesses   the quorum both is reached: cosigned by alice at " in done.stdout
     assert "ok     time        existed by 20" in done.stdout
+    assert done.stdout.splitlines()[-1] == "VERIFIED: 4 entries, under the policy you gave."
     report = json.loads(
         auditors_tool("verify", bundle, "--policy", policy, "--tsa-ca", authority.root, "--json").stdout
     )
