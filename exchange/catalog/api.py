@@ -266,3 +266,4 @@ def offers(dataset: str) -> dict[str, Any]:
 # These views join the same blueprint; they stand in files of their own for length.
 from exchange.catalog import disputes_api as _disputes_api  # noqa: E402, F401
 from exchange.catalog import offers_api as _offers_api  # noqa: E402, F401
+from exchange.catalog import stored_api as _stored_api  # noqa: E402, F401

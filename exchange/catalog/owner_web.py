@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 from contracts.odrl.templates import TEMPLATES
 from exchange.access import Permission
 from exchange.appraisal import service as appraisal
-from exchange.catalog import bounds, drafts, uploads, views
+from exchange.catalog import bounds, drafts, stored_api, uploads, views
 from exchange.catalog.datasets import current_version, own_dataset
 from exchange.catalog.forms import (
     FREQUENCIES,
@@ -172,6 +172,13 @@ def publish_version(version: str) -> Response:
     outcome = run("catalog.publish_version", version=version)
     flash(_("The version is published under your organisation's signature."), "good")
     return _back(outcome.result["dataset"], "content")
+
+
+@blueprint.get("/versions/<version>/files/<int:number>")
+@requires(Permission.DATASET_WRITE)
+def stored_file(version: str, number: int) -> Any:
+    """Give a stored file of the firm's own published version, opened; each time is recorded."""
+    return stored_api.send(version, number)
 
 
 @blueprint.route("/versions/<version>/types", methods=["GET", "POST"])

@@ -15,6 +15,7 @@ from exchange.catalog.offers import own_offer, own_offers, set_price
 from exchange.catalog.preview import preview
 from exchange.catalog.rights import check_may_be_offered
 from exchange.catalog.sealed import private_folder
+from exchange.catalog.stored import read_file
 from exchange.catalog.uploads import take
 from exchange.catalog.versions import data_key, deliverable, get_version, open_version, own_version
 
@@ -37,6 +38,7 @@ __all__ = [
     "own_version",
     "preview",
     "private_folder",
+    "read_file",
     "search",
     "set_price",
     "take",

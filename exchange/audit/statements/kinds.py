@@ -54,6 +54,7 @@ LISTING = (
          "the grade governs who may be offered it"),
     kind("dataset.frozen", EXCHANGE, "provider dataset reason", "no offer is found, nothing is agreed, paid or delivered"),
     kind("dataset.unfrozen", EXCHANGE, "provider dataset reason", "the freeze ends"),
+    kind("dataset.file_read", EXCHANGE, "provider dataset version version_digest file_digest by", "its own firm has the stored file"),
     kind("dataset.removed", PROVIDER, "provider dataset title", "the draft and what was uploaded are gone"),
     kind("offer.published", PROVIDER,
          "provider dataset offer version version_digest policy_digest plan_digest price template visibility audience grade category",

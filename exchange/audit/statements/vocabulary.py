@@ -93,6 +93,7 @@ FIELDS: dict[str, Meaning] = {
     "number": (INTEGER, "the version's number"),
     "kind": (OneOf(("table", "opaque")), "whether the version is a table or files as they came"),
     "version_digest": (DIGEST, "SHA-256 over the version's files"),
+    "file_digest": (DIGEST, "SHA-256 of one stored file"),
     "files": (ListOf(DIGEST), "SHA-256 of each file, in order"),
     "rows": (Maybe(INTEGER), "number of rows; null for files that are no table"),
     "bytes": (INTEGER, "size of all files"),

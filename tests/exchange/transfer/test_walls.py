@@ -75,7 +75,7 @@ class Estate:
     ids: dict[str, str] = field(default_factory=dict)
 
     def address(self, rule: Any, values: dict[str, str]) -> str:
-        fixed = {"act": "suspend" if "transfers" in rule.rule else "agree", "kind": "free", "index": "0"}
+        fixed = {"act": "suspend" if "transfers" in rule.rule else "agree", "kind": "free", "index": "0", "number": "1"}
         return re.sub(r"<(?:[^:<>]+:)?(\w+)>", lambda found: {**fixed, **values}.get(found[1], UNKNOWN), rule.rule)
 
 
