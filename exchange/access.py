@@ -41,6 +41,7 @@ class Permission(StrEnum):
     RECOVER_OWNER = "exchange:account:recover"
     FREEZE_DATASET = "exchange:dataset:freeze"
     TOP_UP = "exchange:settlement:book"
+    ERASE = "exchange:opening:erase"
     SUPERVISE = "exchange:market:supervise"
 
 
@@ -85,6 +86,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
             _P.RECOVER_OWNER,
             _P.FREEZE_DATASET,
             _P.TOP_UP,
+            _P.ERASE,
             _P.TOKEN_MANAGE,
         }
     ),

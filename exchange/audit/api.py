@@ -12,7 +12,7 @@ from exchange.access import Permission
 from exchange.audit import bundles, schemas, service, web
 from exchange.audit.attestations import evidence
 from exchange.audit.verification import verify_receipt
-from exchange.web import current_actor, reading, requires, services
+from exchange.web import answer, current_actor, reading, requires, run, services
 from ledger.entry import Entry, Opening
 from ledger.errors import ProofError
 
@@ -58,6 +58,15 @@ def entry(index: int) -> dict[str, Any]:
         }
         or None,
     }
+
+
+@blueprint.post("/entries/<int:index>/erasure")
+@blueprint.arguments(schemas.ErasureRequestSchema)
+@blueprint.response(200, schemas.ErasureSchema)
+@requires(Permission.ERASE)
+def erase(given: dict[str, Any], index: int) -> tuple[dict[str, Any], int]:
+    """Destroy the openings of some fields of an entry; the commitments and all proofs stay."""
+    return answer(run("audit.erase", statement=service.entry_at(services().log, index).statement_id, **given))
 
 
 @blueprint.get("/consistency")

@@ -36,6 +36,26 @@ class EntriesSchema(Schema):
     next = fields.Integer(allow_none=True)
 
 
+class ErasureRequestSchema(Schema):
+    fields_ = fields.List(
+        fields.String(),
+        required=True,
+        data_key="fields",
+        attribute="fields",
+        validate=validate.Length(1, 50),
+        metadata={"description": "names of erasable fields; see docs/statements.md"},
+    )
+    reason = fields.String(required=True, validate=validate.Length(2, 2000))
+
+
+class ErasureSchema(Schema):
+    statement = fields.String()
+    entry = fields.Integer()
+    erased = fields.List(fields.String())
+    by = fields.String(metadata={"description": "the statement that orders the erasure"})
+    receipts = fields.List(fields.Dict())
+
+
 class ConsistencyQuerySchema(Schema):
     old = fields.Integer(required=True, validate=validate.Range(1, 2**53 - 1))
     new = fields.Integer(

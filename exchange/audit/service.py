@@ -94,10 +94,11 @@ def internal(subject: str) -> str:
     return f"{EXCHANGE}/{subject}"
 
 
-def subjects_of(session: Session, statement: str) -> list[str]:
-    """Return the ids that a statement speaks of, open to them or not."""
+def subjects_of(session: Session, statement: str, *, opened: bool = False) -> list[str]:
+    """Return the ids that a statement speaks of, open to them or not; `opened`: those alone to whom it is open."""
     rows = session.scalars(select(StatementIndex.subject).where(StatementIndex.statement == statement))
-    return sorted({row.removeprefix(internal("")) for row in rows} - {EXCHANGE})
+    found = [row for row in rows if row != EXCHANGE and not (opened and row.startswith(internal("")))]
+    return sorted({row.removeprefix(internal("")) for row in found})
 
 
 def next_counter(session: Session, agreement: str) -> int:

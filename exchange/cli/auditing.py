@@ -1,4 +1,4 @@
-"""The command that makes every recorded decision again."""
+"""Commands that audit the record itself: replay makes every decision again, erase destroys what an entry says of a person."""
 
 from __future__ import annotations
 
@@ -11,24 +11,30 @@ import click
 from exchange.cli.data import progress_bar
 
 if TYPE_CHECKING:
-    from exchange.supervision.replay import Replay
+    from exchange.supervision.replay import Deviation, Replay
 
 _SHOWN = 200
+# What an alert holds of them.
+_MOST_FINDINGS, _LONGEST_FINDING = 50, 500
 
-
-@click.command(short_help="Make every recorded decision again, and name what deviates.")
-@click.option(
+_HOME = click.option(
     "--home",
     type=click.Path(path_type=Path),
     default=None,
     help="Home folder of the exchange (default: EXCHANGE_HOME or ./var).",
 )
+
+
+@click.command(short_help="Make every recorded decision again, and name what deviates.")
+@_HOME
 @click.option("--json", "as_json", is_flag=True, help="Print the whole report as JSON.")
+@click.option("--alert", is_flag=True, help="Raise an alert for supervisors where something deviates.")
 @click.pass_context
-def replay(context: click.Context, home: Path | None, as_json: bool) -> None:
+def replay(context: click.Context, home: Path | None, as_json: bool, alert: bool) -> None:
     """Make every recorded decision again: ask each signed policy anew, with the state of the world that the ledger tells.
 
-    Nothing is changed. Ends with exit code 1 when a decision, an obligation or a stated limit is not what its policy gives.
+    Nothing is changed, save that --alert records an alert. Ends with exit code 1 when a decision, an obligation or a stated
+    limit is not what its policy gives.
     """
     from exchange.application import make_operations
     from exchange.cli.operate import settings_for
@@ -43,6 +49,9 @@ def replay(context: click.Context, home: Path | None, as_json: bool) -> None:
                 replaying.kept_documents(session),
                 lambda done, total: bar.update(task, completed=done / max(1, total)),
             )
+        if alert and not report.ok:
+            findings = [_told(item)[:_LONGEST_FINDING] for item in report.deviations[:_MOST_FINDINGS]]
+            operations.run_as_system("supervision.raise_alert", about="ledger", severity="critical", findings=findings)
     finally:
         operations.database.dispose()
     if as_json:
@@ -52,12 +61,14 @@ def replay(context: click.Context, home: Path | None, as_json: bool) -> None:
     context.exit(0 if report.ok else 1)
 
 
+def _told(item: Deviation) -> str:
+    where = f"entry {item.index}, {item.kind}" + (f", agreement {item.agreement}" if item.agreement else "")
+    return f"{where} ({item.rule}): recorded {item.recorded}; given {item.expected}"
+
+
 def _print(report: Replay) -> None:
     for item in report.deviations[:_SHOWN]:
-        where = f"entry {item.index}, {item.kind}" + (f", agreement {item.agreement}" if item.agreement else "")
-        click.echo(
-            f"{click.style('DEVIATES', fg='red')} {where} ({item.rule}): recorded {item.recorded}; given {item.expected}"
-        )
+        click.echo(f"{click.style('DEVIATES', fg='red')} {_told(item)}")
     if len(report.deviations) > _SHOWN:
         click.echo(f"… and {len(report.deviations) - _SHOWN} more; --json lists all.")
     click.echo(
@@ -68,3 +79,24 @@ def _print(report: Replay) -> None:
         click.echo(f"{report.erased} statements could not be judged, since an opening of theirs is erased.")
     verdict = "Every one is what its signed policy gives." if report.ok else f"{len(report.deviations)} deviate."
     click.echo(click.style(verdict, fg="green" if report.ok else "red"))
+
+
+@click.command(short_help="Destroy what an entry says of a person; every proof stays.")
+@_HOME
+@click.option("--entry", type=click.IntRange(0), required=True, help="Index of the entry.")
+@click.option("--field", "fields", multiple=True, required=True, help="Name of an erasable field; may be repeated.")
+@click.option("--reason", required=True, help="The request and the rule; it stays readable.")
+def erase(home: Path | None, entry: int, fields: tuple[str, ...], reason: str) -> None:
+    """Destroy salt and value of fields that can hold a person's name or somebody's words. The erasure is an entry of its own."""
+    from exchange.application import make_operations
+    from exchange.audit import service
+    from exchange.cli.operate import settings_for
+
+    operations = make_operations(settings_for(home))
+    try:
+        statement = service.entry_at(operations.services.log, entry).statement_id
+        made = operations.run_as_system("audit.erase", statement=statement, fields=list(fields), reason=reason)
+    finally:
+        operations.database.dispose()
+    named = ", ".join(made.result["erased"])
+    click.echo(f"Erased from entry {entry}: {named}. Entry {made.receipts[0].index} says so; every proof still holds.")

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from exchange.access import Permission
 from exchange.audit import bundles
+from exchange.audit.erasure import erase
 from exchange.audit.service import record, timestamp
 from exchange.catalog.models import Dataset
 from exchange.errors import NotFoundError
@@ -21,7 +22,13 @@ from exchange.operations import Operations
 from exchange.participants.models import Participant
 from exchange.settlement.book import check_book
 from exchange.steps import Step, operation
+from exchange.supervision.alerts import alerts, close_alert, raise_alert
 from exchange.transfer.models import TransferProcess
+
+__all__ = [
+    "Evidence", "Overview", "agreements", "alerts", "close_alert", "erase", "evidence", "export", "list_agreements", "overview",
+    "raise_alert",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ def index() -> str:
         overview=service.overview(reading()),
         waiting=participants.pending(reading()),
         head=audit.head(services().log),
+        alerts=service.alerts(reading(), services().log),
     )
 
 

@@ -104,6 +104,9 @@ DELIVERY = (
 SUPERVISION = (
     kind("audit.read", EXCHANGE, "reader", "they see what was closed to them", optional="statement participant what"),
     kind("audit.exported", EXCHANGE, "reader subject statements", "they have a bundle"),
+    kind("opening.erased", EXCHANGE, "statement erased reason operator", "salt and value of these fields are destroyed"),
+    kind("alert.raised", EXCHANGE, "alert severity about findings operator", "somebody of the exchange looks into it"),
+    kind("alert.closed", EXCHANGE, "alert reason operator", "it was looked into"),
 )  # fmt: skip
 
 ALL: tuple[Kind, ...] = (*LOG, *JOINING, *LISTING, *NEGOTIATION, *MONEY, *DELIVERY, *SUPERVISION)

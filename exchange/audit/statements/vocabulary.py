@@ -166,6 +166,11 @@ FIELDS: dict[str, Meaning] = {
     "what": (TEXT, "what was looked at"),
     "subject": (TEXT, "what the bundle is about"),
     "statements": (INTEGER, "how many statements it holds"),
+    "erased": (ListOf(TEXT), "the names of the fields whose openings are destroyed"),
+    "alert": (ID, "the alert"),
+    "severity": (OneOf(("notice", "warning", "critical")), "how grave"),
+    "about": (TEXT, "the id of what the alert is about, or `ledger`"),
+    "findings": (ListOf(TEXT), "what was found, a sentence each"),
     # The log itself.
     "origin": (TEXT, "the log's name"),
     "log_key": (TEXT, "the log's verifier key"),
@@ -173,7 +178,7 @@ FIELDS: dict[str, Meaning] = {
 }
 # What can be a person's name or somebody's own words.
 _PERSONAL = frozenset(
-    {"name", "note", "reason", "intended_use", "title", "user", "by", "operator", "reader", "booked_by"}
+    {"name", "note", "reason", "intended_use", "title", "user", "by", "operator", "reader", "booked_by", "findings"}
 )
 
 

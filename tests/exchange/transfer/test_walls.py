@@ -31,6 +31,7 @@ OWNED = {
 }
 OTHERS = {
     "act",
+    "alert",
     "kind",
     "index",
     "name",

@@ -1,0 +1,77 @@
+"""Erasing what was written down of a person: an opening is destroyed, its commitment and every proof stay.
+
+Only fields that can hold a person's name or somebody's words are erasable (see exchange.audit.statements); what proves an
+agreement, a delivery or a payment is not. The erasure is a statement of its own, so that *erased* is never taken for *damaged*.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from exchange.access import Permission
+from exchange.audit.service import record, subjects_of
+from exchange.audit.statements import STATEMENTS
+from exchange.errors import ConflictError, InvalidInputError, NotFoundError
+from exchange.steps import Step, operation
+from ledger.entry import Erased
+from ledger.errors import NotFoundError as NotOnLedgerError
+
+_LONGEST_REASON = 2000
+
+
+@operation("audit.erase", Permission.ERASE)
+def erase(step: Step, *, statement: str, fields: list[str], reason: str) -> dict[str, Any]:
+    """Destroy salt and value of some fields of a statement, for a stated reason; statement opening.erased.
+
+    The reason stays readable, so it must not repeat what is erased. Raises NotFoundError for an unknown statement,
+    InvalidInputError for a field that is not erasable, ConflictError for one that is erased already.
+    """
+    log = step.services.log
+    try:
+        entry, openings = log.entry(log.index_of(statement)), log.openings(statement)
+    except NotOnLedgerError as error:
+        raise NotFoundError() from error
+    kind = STATEMENTS.kinds.get(entry.kind)
+    may = sorted((kind.erasable if kind else frozenset()) & openings.keys())
+    wanted = sorted(set(fields))
+    if not wanted or not set(wanted) <= set(may):
+        raise InvalidInputError(
+            ("Only what can hold a person's name or somebody's words can be erased.", "仅可擦除可能含有个人姓名或文字说明的字段。"),
+            (f"Of this statement: {', '.join(may) or 'nothing'}.", f"该声明中可擦除的字段：{'、'.join(may) or '无'}。"),
+            field="fields", code="not-erasable",
+        )  # fmt: skip
+    if gone := [name for name in wanted if isinstance(openings[name], Erased)]:
+        raise ConflictError(
+            (f"{', '.join(gone)} was erased already.", f"{'、'.join(gone)} 已被擦除。"),
+            ("Nothing is left to do.", "无需其他操作。"),
+            field="fields",
+            code="erased-already",
+        )
+    open_to, own = subjects_of(step.session, statement, opened=True), subjects_of(step.session, statement)
+    order = record(
+        step,
+        "opening.erased",
+        {"statement": statement, "erased": wanted, "reason": _words(reason), "operator": step.actor.user or ""},
+        subjects=open_to,
+        concerns=sorted(set(own) - set(open_to)),
+    )
+    for name in wanted:
+        log.erase(step.session.connection(), statement, name, by=order)
+    # What the database still holds of it in files beside its own goes once the change is durable.
+    step.after_commit.append(lambda: _scrub(step))
+    return {"statement": statement, "entry": entry.index, "erased": wanted, "by": order}
+
+
+def _scrub(step: Step) -> None:
+    step.services.log.scrub(timeout=step.services.settings.receipt_timeout_seconds)
+
+
+def _words(reason: str) -> str:
+    cleaned = reason.strip()
+    if not 2 <= len(cleaned) <= _LONGEST_REASON:
+        raise InvalidInputError(
+            (f"A reason has 2 to {_LONGEST_REASON} characters.", f"理由须为 2 至 {_LONGEST_REASON} 个字符。"),
+            ("Name the request and the rule, not what is erased.", "请写明请求与依据，勿重复被擦除的内容。"),
+            field="reason",
+        )
+    return cleaned

@@ -1,0 +1,97 @@
+"""What was written of a person is destroyed under record, what proves a deal is not, and every proof holds afterwards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from exchange.cli import main
+from ledger.bundle import verify_bundle
+from ledger.entry import Erased
+from ledger.fsck import fsck
+
+NAME = "Zhang San, employee number 7431"
+
+
+@pytest.fixture
+def told(trade: Any) -> Any:
+    """A trade in which somebody's name was written down: why a delivery was ended."""
+    transfer = trade.started(price_fen=500)
+    trade.run(trade.provider, "transfer.terminate", transfer=transfer, reason=NAME)
+    return trade
+
+
+def entry_of(trade: Any, kind: str) -> Any:
+    log = trade.exchange.operations.services.log
+    return next(entry for entry in reversed(list(log.entries(0, log.size()))) if entry.kind == kind)
+
+
+def erase(trade: Any, entry: Any, fields: list[str], actor: Any = None) -> Any:
+    actor = actor or trade.exchange.staff("operator")
+    body = {"fields": fields, "reason": "Request of the person concerned, PIPL article 47."}
+    return trade.client(actor).post(f"/api/v1/ledger/entries/{entry.index}/erasure", json=body)
+
+
+def test_a_name_is_erased_under_record_and_every_proof_holds(told: Any, tmp_path: Path) -> None:
+    entry = entry_of(told, "transfer.terminated")
+    log = told.exchange.operations.services.log
+    answer = erase(told, entry, ["reason"])
+    assert answer.status_code == 200, answer.text
+    assert answer.json["erased"] == ["reason"]
+    openings = log.openings(entry.statement_id)
+    assert openings["reason"] == Erased(answer.json["by"])
+    assert not isinstance(openings["transfer"], Erased)
+    order = entry_of(told, "opening.erased")
+    assert order.statement_id == answer.json["by"]
+    report = fsck(log.storage, log.vkey)
+    assert report.problems == []
+    assert report.erased >= 1
+    found = told.client(told.consumer).get("/api/v1/ledger/bundles/participant")
+    (tmp_path / "b.zip").write_bytes(found.data)
+    verdict = verify_bundle(tmp_path / "b.zip", log.vkey)
+    assert verdict.ok, verdict.problems
+    erasure = next(check for check in verdict.checks if check.name == "erasure")
+    assert f"entry {order.index}" in erasure.detail
+    # The parties may read that and why something of theirs was erased.
+    shown = told.client(told.consumer).get(f"/api/v1/ledger/entries/{order.index}").json["openings"]
+    assert shown["erased"]["value"] == ["reason"]
+    page = told.client(told.consumer).get(f"/audit/entries/{entry.index}")
+    assert NAME not in page.text
+
+
+@pytest.mark.parametrize("field", ["digest", "agreement_digest", "transfer", "signer", "signature", "nothing"])
+def test_what_proves_a_deal_is_not_erased(embedded: Any, refused: Any, field: str) -> None:
+    transfer = embedded.started()
+    digest = embedded.transfer(transfer).plain_digest
+    embedded.run(embedded.consumer, "transfer.acknowledge", transfer=transfer, digest=digest)
+    log = embedded.exchange.operations.services.log
+    before = log.size()
+    refused(erase(embedded, entry_of(embedded, "delivery.acknowledged"), [field]), 422, "not-erasable")
+    assert log.size() == before
+
+
+def test_an_erasure_happens_once_and_by_the_operator_alone(told: Any, refused: Any) -> None:
+    entry = entry_of(told, "transfer.terminated")
+    for actor in (told.provider, told.consumer, told.exchange.staff("auditor"), told.exchange.staff("supervisor")):
+        refused(erase(told, entry, ["reason"], actor), 403)
+    assert erase(told, entry, ["reason"]).status_code == 200
+    refused(erase(told, entry, ["reason"]), 409, "erased-already")
+    refused(erase(told, type("Entry", (), {"index": 999_999})(), ["reason"]), 404)
+
+
+def test_the_command_erases_and_says_which_entry_says_so(open_exchange: Any, make_trade: Any, tmp_path: Path) -> None:
+    trade = make_trade(open_exchange(home=tmp_path / "home"))
+    transfer = trade.started()
+    trade.run(trade.consumer, "transfer.terminate", transfer=transfer, reason=NAME)
+    entry = entry_of(trade, "transfer.terminated")
+    arguments = ["audit", "erase", "--home", str(tmp_path / "home"), "--entry", str(entry.index), "--field", "reason"]
+    done = CliRunner().invoke(main, [*arguments, "--reason", "Request 12 of 2026."])
+    assert done.exit_code == 0, done.output
+    assert f"Entry {entry_of(trade, 'opening.erased').index} says so" in done.output
+    # No file of the database, nor its write-ahead log, holds the words any more, beside the business row they came from.
+    again = CliRunner().invoke(main, [*arguments, "--reason", "Request 12 of 2026."])
+    assert again.exit_code == 1
+    assert "erased already" in again.output
