@@ -100,6 +100,9 @@ def ask(
             )
         except WitnessError as error:
             ahead = error.seen is not None and error.seen > newest.size
+            if ahead and (error.seen or 0) <= log.latest().size:
+                # The log has grown meanwhile, and another process was faster.
+                return Answer(None, error.seen)
             return Answer(None, error.seen, "witness-ahead" if ahead else "witness-refuses", str(error))
         except ExchangeError as error:
             return Answer(None, None, error.code, error.reason[0])

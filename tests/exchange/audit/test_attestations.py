@@ -15,12 +15,13 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import select
 
-from exchange.audit.attestations import evidence, service, store, words
+from exchange.audit.attestations import evidence, service, store, witnesses, words
 from exchange.audit.attestations.models import AttestedCheckpoint, CheckpointTimestamp, Outsider
-from exchange.audit.attestations.witnesses import load_policy
+from exchange.audit.attestations.witnesses import identifier, load_policy
 from exchange.cli import main
 from exchange.config import load
 from exchange.doctor import examine
+from exchange.egress import Egress
 from exchange.errors import ExchangeError, SettingsError
 from exchange.jobs import Job
 from exchange.operations import Operations
@@ -180,6 +181,17 @@ def test_a_log_shorter_than_what_its_witness_saw_is_said_to_be_an_old_copy(outsi
     findings = {finding.name: finding for finding in examine(outside.exchange.settings)}
     assert not findings["outsiders"].ok
     assert "alice" in findings["outsiders"].detail
+
+
+def test_a_round_that_another_overtook_is_no_alarm(outside: Outside) -> None:
+    services = outside.exchange.operations.services
+    earlier = services.log.latest()
+    outside.exchange.firm("Lathe Works")
+    outside.attest()
+    policy = evidence.policy_of(services)
+    asked = {identifier(item.verifier): item for item in policy.witnesses}
+    answers = witnesses.ask(Egress.from_settings(services.settings), services.log, earlier, asked, {})
+    assert {(answer.code, answer.seen) for answer in answers.values()} == {(None, services.log.size())}
 
 
 def test_the_timer_asks_when_something_is_new_and_otherwise_leaves_the_witnesses_alone(outside: Outside) -> None:

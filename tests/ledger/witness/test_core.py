@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ledger import checkpoint, note
-from ledger.checkpoint import format_extension
+from ledger.checkpoint import Checkpoint, format_extension
 from ledger.cosignature import ML_DSA_44_COSIGNATURE, Cosigner, cosignatures
 from ledger.errors import LedgerError, LedgerUnavailableError
 from ledger.hashing import EMPTY_ROOT
@@ -51,6 +53,31 @@ def test_a_witness_may_sign_with_ml_dsa_44(tmp_path, tree: Tree):
     witness = Witness(State.create(tmp_path / "w.db", pq.verifier.to_vkey()), pq, [LOG])
     answer = witness.add_checkpoint(tree.request(0, 5))
     assert len(cosignatures(tree.signed(5) + answer.body, pq.verifier)) == 1
+
+
+def test_a_log_may_sign_with_ml_dsa_44(setup: Setup, tree: Tree):
+    signer = Cosigner(ORIGIN, b"l" * 32, ML_DSA_44_COSIGNATURE)
+    witness = Witness(setup.state, setup.witness.cosigner, [signer.verifier])
+
+    def request(old: int, new: int, root: bytes) -> bytes:
+        body = Checkpoint(ORIGIN, new, root).body()
+        signed = note.join(body, [signer.cosign(body, 0)])
+        return format_extension(old, tree.path(old, new), signed).encode()
+
+    assert witness.add_checkpoint(request(0, 5, tree.root(5))).status == 200
+    assert witness.add_checkpoint(request(5, 9, tree.root(9))).status == 200
+    assert witness.add_checkpoint(request(9, 20, bytes(32))).status == 422
+    assert witness.add_checkpoint(tree.request(9, 20)).status == 403
+
+
+@given(st.binary(max_size=400), st.integers(0, 400), st.integers(0, 3))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_bytes_make_a_witness_stumble(setup: Setup, tree: Tree, noise: bytes, place: int, kind: int):
+    fine = tree.request(0, 5)
+    data = [noise, fine[:place], fine[:place] + noise + fine[place:], fine[:place] + noise + fine[place + len(noise) :]]
+    answer = setup.witness.add_checkpoint(data[kind])
+    assert answer.status in {200, 400, 403, 404, 409, 422}
+    assert answer.status != 200 or data[kind] == fine
 
 
 def test_a_wrong_old_size_is_answered_with_the_right_one(setup: Setup, tree: Tree):
