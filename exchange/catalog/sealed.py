@@ -82,11 +82,28 @@ def seal_file(source: Path, target: Path, key: bytes, context: bytes) -> Sealed:
 
 
 def store(operations: Operations, subject: str, path: Path) -> str:
-    """Put the file at `path` into the object store, noted under `subject` until an operation gives it a row."""
+    """Put the file at `path` into the object store, noted under `subject` until an operation gives it a row.
+
+    Raises UnavailableError, with nothing left behind, where another worker gave the subject up meanwhile.
+    """
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     operations.run_as_system("catalog.note_object", subject=subject, digest=digest)
-    return operations.services.objects.put(path)
+    stored = operations.services.objects.put(path)
+    with operations.database.reading() as session:
+        note = session.get(PendingObject, digest)
+    if note is None or note.subject != subject:
+        # Given up between the note and the last byte: whoever deletes by notes would not find it any more.
+        operations.services.objects.delete(digest)
+        raise _given_up()
+    return stored
+
+
+def _given_up() -> UnavailableError:
+    return UnavailableError(
+        ("What was stored for this step was given up meanwhile.", "为该步骤保存的内容已被清理。"),
+        ("Repeat the step.", "请重新执行该步骤。"),
+    )
 
 
 @operation("catalog.note_object", None)
@@ -114,10 +131,7 @@ def keep(step: Step, subject: str, digests: Iterable[str]) -> None:
     wanted = set(digests)
     dropped = delete(PendingObject).where(PendingObject.subject == subject, PendingObject.digest.in_(wanted))
     if set(step.session.scalars(dropped.returning(PendingObject.digest))) != wanted:
-        raise UnavailableError(
-            ("What was stored for this step was given up meanwhile.", "为该步骤保存的内容已被清理。"),
-            ("Repeat the step.", "请重新执行该步骤。"),
-        )
+        raise _given_up()
 
 
 @operation("catalog.give_up_notes", None)

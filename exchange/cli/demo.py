@@ -238,7 +238,7 @@ def _verify_elsewhere(stage: Stage, bundle: Path) -> None:
     """Verify the bundle with the auditor's tool, in a process that knows nothing of the exchange."""
     stage.step("An auditor verifies the evidence offline, in a separate process")
     vkey = (stage.folder / "ledger.vkey").read_text(encoding="utf-8").strip()
-    say(f"[dim]python -m ledger verify {bundle.name} --key {vkey}[/]")
+    say(f"[dim]{os.path.relpath(sys.executable)} -m ledger verify {os.path.relpath(bundle)} --key {vkey}[/]")
     ended = subprocess.run(  # noqa: S603 - the auditor's tool
         [sys.executable, "-m", "ledger", "verify", str(bundle), "--key", vkey, "--json"],
         env=_environment(), capture_output=True, text=True, check=False, cwd=stage.folder,

@@ -70,7 +70,11 @@ def open_archive(path: Path) -> Iterator[Archive]:
     """Open a bundle. Raises BundleError when the file cannot be read or is no zip archive."""
     try:
         opened = zipfile.ZipFile(path)
-    except (OSError, ValueError, zipfile.BadZipFile, RuntimeError) as error:
+    except zipfile.BadZipFile as error:
+        raise BundleError(
+            f"{path} is not a bundle: no readable zip file; it may be incomplete, so fetch it again"
+        ) from error
+    except (OSError, ValueError, RuntimeError) as error:
         raise BundleError(f"{path} is not a bundle: {error}") from error
     with opened:
         yield Archive(opened)

@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 
 from exchange.catalog import sealed
 from exchange.catalog.models import PendingObject
+from exchange.errors import UnavailableError
 from exchange.jobs import Job
 from exchange.transfer import work
 from exchange.transfer.models import TransferProcess
@@ -161,6 +162,26 @@ def test_two_workers_on_one_transfer_leave_one_artefact_that_is_there(trade: Any
     collect(trade)
     assert stored(trade) - before == {row.artefact}
     assert trade.client(trade.consumer).get(f"/api/v1/transfers/{transfer}/content").status_code == 200
+
+
+def test_an_artefact_given_up_before_its_last_byte_is_not_left_behind(trade: Any, tmp_path: Path) -> None:
+    operations = trade.exchange.operations
+    before, put = stored(trade), operations.services.objects.put
+    path = tmp_path / "artefact"
+    path.write_bytes(b"sealed")
+
+    def given_up_meanwhile(file: Path) -> str:
+        sealed.discard(operations, "urn:uuid:somebody")
+        return str(put(file))
+
+    operations.services.objects.put = given_up_meanwhile
+    try:
+        with pytest.raises(UnavailableError):
+            sealed.store(operations, "urn:uuid:somebody", path)
+    finally:
+        operations.services.objects.put = put
+    assert stored(trade) == before
+    assert notes(trade) == {}
 
 
 def test_what_a_killed_put_left_half_written_is_removed_a_day_later(trade: Any) -> None:
