@@ -1,7 +1,6 @@
 """`verify`: judge evidence: a bundle, a receipt, a signed checkpoint, an anchor, or a proof of misbehaviour."""
 
 import argparse
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +32,15 @@ def add(commands: Any) -> argparse.ArgumentParser:
     return parser
 
 
+def _looks_like_bundle(path: Path) -> bool:
+    """Say whether a file begins as a zip file does; one that was cut short still does, and is refused as what it is."""
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\x03\x04"
+
+
 def _run(options: argparse.Namespace) -> int:
     policy = load_policy(options.policy, options.key)
-    if not zipfile.is_zipfile(options.file):
+    if not _looks_like_bundle(options.file):
         return verify_paper(options, policy)
     trust = Trust(policy, [path.read_bytes() for path in options.tsa_ca], parse_blocks(options.block))
     report = verify_bundle(options.file, trust=trust, progress=progress("entries"))
