@@ -145,7 +145,7 @@ class Sequencer:
     def _answer(self, sequenced: Sequenced, ids: Sequence[str]) -> None:
         signed = None
         with suppress(LedgerError):
-            signed = self._notary.sign(sequenced.after, sequenced.hashes)
+            signed = self._notary.sign(sequenced.after, sequenced.edges)
         if signed is None or signed.size != sequenced.after.size:
             self._release()
             return

@@ -5,6 +5,7 @@ one purpose cannot be presented for another. PyNaCl does the arithmetic; it refu
 order and signatures with a non-canonical scalar.
 """
 
+import functools
 import hashlib
 from dataclasses import dataclass, field
 
@@ -20,9 +21,14 @@ SIGNATURE_SIZE = 64
 
 def signing_input(domain: str, payload: bytes) -> bytes:
     """Return the bytes that are signed for `payload` in `domain` (lower-case letters and hyphens)."""
+    return _prefix(domain) + payload
+
+
+@functools.lru_cache(maxsize=64)
+def _prefix(domain: str) -> bytes:
     if not domain or not all("a" <= letter <= "z" or letter == "-" for letter in domain):
         raise SignatureError(f"the domain {domain!r} is not lower-case letters and hyphens")
-    return b"industrial-data-exchange/" + domain.encode("ascii") + b"/v1\n" + payload
+    return b"industrial-data-exchange/" + domain.encode("ascii") + b"/v1\n"
 
 
 def key_id(public: bytes) -> str:

@@ -70,8 +70,8 @@ class Sqlite:
         placing = list(enumerate(placed.statements, placed.sequenced.start))
         driver.executemany(sql.ADD_STATEMENT, [(row[0], index) for index, row in placing])
         driver.executemany(sql.ADD_AGREEMENT, [(row[1], row[2], index) for index, row in placing if row[1] is not None])
-        openings = [(row[0], *pack(item, self._keys)) for row, item in zip(placed.statements, batch, strict=True)]
-        driver.executemany(sql.ADD_OPENINGS, openings)
+        opened = [(row[0], item) for row, item in zip(placed.statements, batch, strict=True) if item.openings]
+        driver.executemany(sql.ADD_OPENINGS, [(key, *pack(item, self._keys)) for key, item in opened])
         driver.executemany(sql.ADD_ENTRY, placed.entries)
         if placed.hashes:
             driver.executemany(sql.ADD_HASH, placed.hashes)
