@@ -35,6 +35,7 @@ class Permission(StrEnum):
     TRANSFER_REQUEST = "firm:transfer:request"
     TRANSFER_CONTROL = "firm:transfer:control"
     EVIDENCE_READ = "firm:evidence:read"
+    ERASE_OWN = "firm:opening:erase"
     AUDIT_READ = "exchange:ledger:read"
     VERIFY_PARTICIPANT = "exchange:participant:verify"
     SUSPEND_PARTICIPANT = "exchange:participant:suspend"
@@ -73,11 +74,11 @@ _PUBLISHER = _FIRM | {
 _BUYER = _FIRM | {_P.NEGOTIATION_REQUEST, _P.TRANSFER_REQUEST, _P.SETTLEMENT_PAY, _P.SIGN}
 
 ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
-    Role.OWNER: frozenset(_PUBLISHER | _BUYER | {_P.PARTICIPANT_MANAGE}),
+    Role.OWNER: frozenset(_PUBLISHER | _BUYER | {_P.PARTICIPANT_MANAGE, _P.ERASE_OWN}),
     Role.PUBLISHER: frozenset(_PUBLISHER),
     Role.BUYER: frozenset(_BUYER),
     Role.FINANCE: frozenset(_FIRM | {_P.SETTLEMENT_PAY}),
-    Role.COMPLIANCE: frozenset(_FIRM),
+    Role.COMPLIANCE: frozenset(_FIRM | {_P.ERASE_OWN}),
     Role.OPERATOR: frozenset(
         _SIGNED_IN
         | {
@@ -95,7 +96,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
 }
 
 # What a firm that is not verified (yet, or at present) may do: look around and manage its own account, nothing that others would see.
-PENDING_PERMISSIONS = frozenset(_SIGNED_IN | {_P.PARTICIPANT_READ, _P.PARTICIPANT_MANAGE, _P.TOKEN_MANAGE, _P.SIGN})
+PENDING_PERMISSIONS = frozenset(_SIGNED_IN | {_P.PARTICIPANT_READ, _P.PARTICIPANT_MANAGE, _P.TOKEN_MANAGE, _P.SIGN, _P.ERASE_OWN})
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 Where several processes write, their threads contend for the turn; the one that has it gives batches of
 pending statements their indexes, signs, and answers those who wait in its own process from memory. The
 others hear of it and look. When the process that has the turn dies, another has it within a fifth of a
-second. Where every step sequences itself (SQLite), the thread only stores the newest checkpoint.
+second. Where every step sequences itself (SQLite), the thread only stores the newest checkpoint. It also
+removes traces of erasures that were left behind.
 """
 
 import threading
@@ -20,6 +21,7 @@ from ledger.storage import Sequenced, Storage, StoredCheckpoint
 _LOOK_SECONDS = 0.2
 _RETRY_SECONDS = 0.2
 _STATEMENT_SECONDS = 5.0
+_SCRUB_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Sequencer:
         self._waiters: dict[str, list[Waiter]] = {}
         self._turn: Any = None
         self._leads = False
+        self._scrub_at = 0.0
         self._thread = threading.Thread(target=self._run, name="ledger-sequencer", daemon=True)
 
     def start(self) -> None:
@@ -126,6 +129,7 @@ class Sequencer:
             if due is not None:
                 self._notary.stored(due, turn.keep(due, time.monotonic() + _STATEMENT_SECONDS))
             if len(ids) < turn.batch:
+                self._scrub()
                 turn.wait(_LOOK_SECONDS)
         due = self._notary.due(idle=True)
         if self._leads and due is not None:
@@ -134,6 +138,7 @@ class Sequencer:
     def _keep_checkpoints(self) -> None:
         while not self._ended.wait(1.0):
             self._keep_newest()
+            self._scrub()
         self._keep_newest()
 
     def _keep_newest(self) -> None:
@@ -141,6 +146,13 @@ class Sequencer:
         if due is not None:
             with suppress(LedgerError):
                 self._notary.stored(due, self._storage.add_checkpoint(due, time.monotonic() + 1.0))
+
+    def _scrub(self) -> None:
+        """Remove the traces of erasures that could not be removed when they were made."""
+        if time.monotonic() >= self._scrub_at:
+            self._scrub_at = time.monotonic() + _SCRUB_SECONDS
+            with suppress(LedgerError):
+                self._storage.scrub(time.monotonic() + 1.0)
 
     def _answer(self, sequenced: Sequenced, ids: Sequence[str]) -> None:
         signed = None

@@ -104,7 +104,8 @@ DELIVERY = (
 SUPERVISION = (
     kind("audit.read", EXCHANGE, "reader", "they see what was closed to them", optional="statement participant what"),
     kind("audit.exported", EXCHANGE, "reader subject statements", "they have a bundle"),
-    kind("opening.erased", EXCHANGE, "statement erased reason operator", "salt and value of these fields are destroyed"),
+    kind("opening.erased", (*PARTICIPANT, *EXCHANGE), "statement erased reason", "salt and value of these fields are destroyed",
+         optional="operator participant"),
     kind("alert.raised", EXCHANGE, "alert severity about findings operator", "somebody of the exchange looks into it"),
     kind("alert.closed", EXCHANGE, "alert reason operator", "it was looked into"),
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,12 @@ import pytest
 from click.testing import CliRunner
 
 from exchange.cli import main
+from exchange.errors import AwaitingSignatureError
 from ledger.bundle import verify_bundle
 from ledger.entry import Erased
+from ledger.errors import LedgerUnavailableError
 from ledger.fsck import fsck
+from ledger.signatures import SigningKey
 
 NAME = "Zhang San, employee number 7431"
 
@@ -73,13 +77,96 @@ def test_what_proves_a_deal_is_not_erased(embedded: Any, refused: Any, field: st
     assert log.size() == before
 
 
-def test_an_erasure_happens_once_and_by_the_operator_alone(told: Any, refused: Any) -> None:
+def test_an_erasure_happens_once_and_by_the_operator_or_the_signer_alone(told: Any, refused: Any) -> None:
     entry = entry_of(told, "transfer.terminated")
-    for actor in (told.provider, told.consumer, told.exchange.staff("auditor"), told.exchange.staff("supervisor")):
+    publisher = told.exchange.person(told.provider, "publisher")
+    for actor in (told.consumer, publisher, told.exchange.staff("auditor"), told.exchange.staff("supervisor")):
         refused(erase(told, entry, ["reason"], actor), 403)
     assert erase(told, entry, ["reason"]).status_code == 200
     refused(erase(told, entry, ["reason"]), 409, "erased-already")
     refused(erase(told, type("Entry", (), {"index": 999_999})(), ["reason"]), 404)
+
+
+@pytest.mark.parametrize("role", ["owner", "compliance"])
+def test_a_firm_erases_its_own_words_and_signs_that_it_did(trade: Any, refused: Any, role: str) -> None:
+    transfer = trade.started()
+    trade.run(trade.provider, "transfer.terminate", transfer=transfer, reason=NAME)
+    entry = entry_of(trade, "transfer.terminated")
+    actor = trade.provider if role == "owner" else trade.exchange.person(trade.provider, role)
+    refused(erase(trade, entry, ["transfer"], actor), 422, "not-erasable")
+    answer = erase(trade, entry, ["reason"], actor)
+    assert answer.status_code == 200, answer.text
+    log = trade.exchange.operations.services.log
+    assert log.openings(entry.statement_id)["reason"] == Erased(answer.json["by"])
+    said = {name: item.value for name, item in log.openings(answer.json["by"]).items()}
+    assert said["signer"] == {"participant": trade.provider.participant, "custody": "custodial"}
+    assert said["participant"] == trade.provider.participant
+    assert "operator" not in said
+    refused(erase(trade, entry, ["reason"], actor), 409, "erased-already")
+    log.integrate()
+    assert fsck(log.storage, log.vkey).problems == []
+
+
+def test_a_firm_with_a_key_of_its_own_signs_the_erasure_first(sqlite_exchange: Any) -> None:
+    key, run = SigningKey.generate(), sqlite_exchange.operations
+    firm = sqlite_exchange.firm(
+        "Own Keys", custody="self-held", signing_public_key=base64.b64encode(key.public).decode(),
+        encryption_public_key=base64.b64encode(bytes(range(32))).decode(),
+    )  # fmt: skip
+
+    def sign(name: str, **arguments: Any) -> None:
+        with pytest.raises(AwaitingSignatureError) as waiting:
+            run.run(firm, name, **arguments)
+        given = {
+            item["digest"]: key.sign(item["domain"], base64.b64decode(item["payload"]))
+            for item in waiting.value.payloads
+        }
+        run.give_signatures(firm, waiting.value.request_id, given)
+
+    sign("participants.join")
+    log = run.services.log
+    joined = next(entry for entry in log.entries(0, log.size()) if entry.kind == "participant.joined").statement_id
+    with pytest.raises(AwaitingSignatureError):
+        run.run(firm, "audit.erase_own", statement=joined, fields=["name"], reason="Asked for.")
+    assert log.openings(joined)["name"].value == "Own Keys"
+    sign("audit.erase_own", statement=joined, fields=["name"], reason="Asked for again.")
+    assert isinstance(log.openings(joined)["name"], Erased)
+
+
+def test_an_erasure_that_could_not_be_recorded_erased_nothing(
+    embedded: Any, refused: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transfer = embedded.started()
+    embedded.run(embedded.provider, "transfer.terminate", transfer=transfer, reason=NAME)
+    entry, log = entry_of(embedded, "transfer.terminated"), embedded.exchange.operations.services.log
+
+    def refuse(*_: Any) -> None:
+        raise LedgerUnavailableError("no space")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(log.storage, "append", refuse)
+        refused(erase(embedded, entry, ["reason"]), 503)
+    assert log.openings(entry.statement_id)["reason"].value == NAME
+
+
+def test_traces_that_somebody_still_reads_are_removed_later_and_the_step_is_done(
+    embedded: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transfer = embedded.started()
+    embedded.run(embedded.provider, "transfer.terminate", transfer=transfer, reason=NAME)
+    entry, log = entry_of(embedded, "transfer.terminated"), embedded.exchange.operations.services.log
+    salt = log.openings(entry.statement_id)["reason"].salt
+
+    def busy(*_: Any, **__: Any) -> int:
+        raise LedgerUnavailableError("in use")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(log.storage, "scrub", busy)
+        assert erase(embedded, entry, ["reason"]).status_code == 200
+    files = lambda: b"".join(path.read_bytes() for path in embedded.exchange.settings.home.glob("exchange.db*"))  # noqa: E731
+    assert salt in files()
+    assert log.scrub() == 1
+    assert salt not in files()
 
 
 def test_the_command_erases_and_says_which_entry_says_so(open_exchange: Any, make_trade: Any, tmp_path: Path) -> None:
