@@ -95,4 +95,4 @@ bench-%: $(VENV)/.tested # bench-exchange, bench-web and bench-desensitization p
 	@$(BIN)/python -m benchmarks $*
 
 clean: ## remove the virtual environment and the demo's data
-	@rm -rf $(VENV) demo-data var
+	@rm -rf $(VENV) demo-data demo-data-earlier var

@@ -105,11 +105,17 @@ def demo(data: Path | None, rows: int, folder: Path, serve: bool | None) -> None
         bundles = run_journey(stage, tables)
     for bundle in bundles:
         _verify_elsewhere(stage, bundle)
+    shutil.rmtree(_earlier(stage.folder), ignore_errors=True)
     _console.print(
         f"\n[bold green]Done in {time.monotonic() - started:.0f} s.[/] Evidence: {', '.join(str(bundle) for bundle in bundles)}"
     )
     if serve if serve is not None else sys.stdin.isatty() and sys.stdout.isatty():
         _serve(stage)
+
+
+def _earlier(folder: Path) -> Path:
+    """Return where an earlier demonstration is kept until this one has verified."""
+    return folder.with_name(f"{folder.name}-earlier")
 
 
 def _prepare(folder: Path) -> Stage:
@@ -118,6 +124,10 @@ def _prepare(folder: Path) -> Stage:
         raise InvalidInputError(
             f"{folder} is not empty and no earlier demonstration.", "Name another folder with --folder."
         )
+    if any(folder.glob("evidence-*.zip")):
+        # That evidence stays until there is a new one.
+        shutil.rmtree(_earlier(folder), ignore_errors=True)
+        folder.rename(_earlier(folder))
     shutil.rmtree(folder, ignore_errors=True)
     stage = Stage(folder)
     stage.home.mkdir(parents=True)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from exchange.cli.demo import _MARK
+
 
 def _demo(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("EXCHANGE_")}
@@ -58,3 +60,16 @@ def test_the_demonstration_never_empties_a_folder_that_is_not_its_own(tmp_path: 
     assert ended.returncode == 1
     assert "--folder" in ended.stderr
     assert (tmp_path / "demo" / "precious.txt").read_text(encoding="utf-8") == "kept"
+
+
+def test_a_demonstration_that_fails_leaves_the_evidence_of_the_one_before(tmp_path: Path) -> None:
+    folder, data = tmp_path / "demo", tmp_path / "header-only.csv"
+    folder.mkdir()
+    (folder / _MARK).touch()
+    (folder / "evidence-before.zip").write_bytes(b"proof")
+    data.write_text("time,temperature\n", encoding="utf-8")
+    for _ in range(2):
+        ended = _demo(folder, "--data", str(data))
+        assert ended.returncode != 0
+        assert "no rows" in ended.stdout + ended.stderr
+        assert (tmp_path / "demo-earlier" / "evidence-before.zip").read_bytes() == b"proof"
