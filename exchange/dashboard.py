@@ -32,9 +32,10 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Dashboard:
-    """What waits for the reader, and the firm's figures (None where the role may not see them)."""
+    """What waits for the reader, why the firm is not verified, and its figures (None where the role may not see them)."""
 
     waiting: tuple[Waiting, ...]
+    reason: str = ""
     listed: int | None = None
     agreements: int | None = None
     available_fen: int | None = None
@@ -50,6 +51,7 @@ def of(session: Session, actor: Actor) -> Dashboard:
         waiting += [*_negotiations(session, actor), *_deliveries(session, actor), *_drafts(session, actor)]
     return Dashboard(
         tuple(waiting),
+        reason=participants.own(session, actor).status_reason,
         listed=_count(session, Dataset.participant_id == actor.participant, Dataset.state == "offered")
         if actor.may(Permission.DATASET_READ)
         else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from exchange.access import Permission
 from exchange.audit.service import record
@@ -51,6 +52,19 @@ def unfreeze_dataset(step: Step, *, dataset: str, reason: str) -> dict[str, Any]
     why = checks.text("reason", reason, _LONGEST_REASON, shortest=2)
     row.state, row.frozen_from, row.freeze_reason = row.frozen_from or "withdrawn", None, ""
     return _record(step, row, "dataset.unfrozen", why)
+
+
+@operation("catalog.list_disputes", Permission.FREEZE_DATASET)
+def list_disputes(step: Step) -> dict[str, Any]:
+    """Record that somebody of the exchange looked at the disputed datasets of all firms."""
+    record(step, "audit.read", {"reader": step.actor.user, "what": "disputes"})
+    return {}
+
+
+def frozen(session: Session) -> list[Dataset]:
+    """Return the datasets that are frozen, the latest first; for the operator."""
+    query = select(Dataset).where(Dataset.state == FROZEN).order_by(Dataset.freeze_changed_at.desc()).limit(200)
+    return list(session.scalars(query))
 
 
 def leave_listing(dataset: Dataset) -> None:

@@ -148,3 +148,8 @@ def offer_form(template: str, **values: Any) -> FlaskForm:
         "audience": SelectMultipleField(_("Named recipients"), [Optional()], validate_choice=False),
     }
     return type("OfferForm", (FlaskForm,), fields)(data=values)
+
+
+class FreezeForm(FlaskForm):
+    dataset = StringField(_("Identifier of the dataset"), [InputRequired(), Length(max=64)])
+    reason = TextAreaField(_("Reason"), [InputRequired(), Length(2, 2000)], render_kw={"rows": 3})

@@ -230,5 +230,6 @@ def _entries(row: Dataset) -> list[dict[str, Any]]:
 
 
 # The owner's pages join the same blueprint; they stand in files of their own for length.
+from exchange.catalog import disputes_web as _disputes_web  # noqa: E402, F401
 from exchange.catalog import offers_web as _offers_web  # noqa: E402, F401
 from exchange.catalog import owner_web as _owner_web  # noqa: E402, F401

@@ -8,6 +8,7 @@ from flask_babel.speaklater import LazyString
 from flask_wtf import FlaskForm
 from wtforms import (
     Field,
+    HiddenField,
     IntegerField,
     PasswordField,
     RadioField,
@@ -21,6 +22,7 @@ from wtforms.validators import EqualTo, InputRequired, Length, NumberRange, Opti
 
 from exchange.errors import InvalidInputError
 from exchange.participants import passwords
+from exchange.participants.checks import LONGEST_REASON
 from exchange.participants.credit_code import normalise
 
 _ROLES = [
@@ -93,9 +95,61 @@ class TokenForm(FlaskForm):
     days = IntegerField(_("Valid for days"), [InputRequired(), NumberRange(1, 366)], default=30)
 
 
-class ActionForm(FlaskForm):
-    """A button: nothing but its CSRF token."""
-
-
 class VerificationForm(FlaskForm):
+    """What the operator found; `industry` and `country` are those that were on the page when it was looked at."""
+
     note = StringField(_("Note on the evidence"), [Optional(), Length(max=500)])
+    industry = HiddenField()
+    country = HiddenField()
+
+
+class ReasonForm(FlaskForm):
+    reason = TextAreaField(_("Reason"), [InputRequired(), Length(2, LONGEST_REASON)])
+
+
+class RecoveryForm(FlaskForm):
+    email = StringField(
+        _("E-mail address of the owner"), [InputRequired(), Length(max=254)], render_kw={"type": "email"}
+    )
+
+
+class RolesForm(FlaskForm):
+    roles = SelectMultipleField(_("Roles"), [InputRequired(_("Choose at least one role."))], choices=_ROLES)
+
+
+class NewPasswordForm(FlaskForm):
+    password = PasswordField(
+        _("New password"), [InputRequired()], description=_RULE, render_kw={"autocomplete": "new-password"}
+    )
+    repeated = PasswordField(
+        _("New password again"),
+        [InputRequired(), EqualTo("password", _("The two passwords differ."))],
+        render_kw={"autocomplete": "new-password"},
+    )
+
+
+class PasswordForm(NewPasswordForm):
+    current_password = PasswordField(
+        _("Present password"), [InputRequired()], render_kw={"autocomplete": "current-password"}
+    )
+
+
+class RedemptionForm(NewPasswordForm):
+    code = StringField(
+        _("One-time code"), [InputRequired(), Length(max=100)], render_kw={"autocomplete": "one-time-code"}
+    )
+
+
+class DeclarationForm(FlaskForm):
+    industry = StringField(_("Industry (GB/T 4754 section or division)"), [Optional(), Length(max=8)])
+    country = StringField(_("Country or region"), [InputRequired(), Length(2, 2)])
+    contact = StringField(_("Contact"), [Optional(), Length(max=254)])
+    evidence = TextAreaField(_("Evidence for the verification"), [InputRequired(), Length(10, 2000)])
+
+
+def declaration_form(*, renamable: bool) -> type[DeclarationForm]:
+    """Return the form of a declaration; the name of a verified organisation is part of its agreements and stays."""
+    if not renamable:
+        return DeclarationForm
+    name = StringField(_("Name of the organisation"), [InputRequired(), Length(2, 200)])
+    return type("DeclarationForm", (DeclarationForm,), {"name": name})

@@ -14,7 +14,7 @@ from exchange.audit.models import SignatureRequest
 from exchange.errors import AwaitingSignatureError, ExchangeError
 from exchange.participants import passwords, service, tokens
 from exchange.participants.authentication import cookie_name, set_session_cookie, sign_in, throttled
-from exchange.participants.forms import LoginForm, PersonForm, RegistrationForm, TokenForm, VerificationForm
+from exchange.participants.forms import LoginForm, PasswordForm, PersonForm, RegistrationForm, TokenForm
 from exchange.participants.models import LoginSession, Participant
 from exchange.web import current_actor, database, reading, requires, run, services, show_in_form
 
@@ -156,12 +156,17 @@ def revoke(token: str) -> Response:
 @requires(Permission.ACCOUNT)
 def account() -> str:
     """Show the person's account and open sessions."""
+    return account_page(PasswordForm())
+
+
+def account_page(form: PasswordForm) -> str:
+    """Return the account's page with its form for a new password."""
     actor = current_actor()
     sessions = reading().scalars(
         select(LoginSession).where(LoginSession.user_id == actor.user).order_by(LoginSession.seen_at.desc())
     )
     shown = [(row, _browser(row.user_agent)) for row in sessions]
-    return render_template("participants/account.html", sessions=shown)
+    return render_template("participants/account.html", sessions=shown, form=form)
 
 
 def _browser(user_agent: str) -> str:
@@ -196,21 +201,10 @@ def index() -> str:
         "participants/index.html",
         rows=list(reading().scalars(query)),
         may_verify=actor.may(Permission.VERIFY_PARTICIPANT),
+        waiting={row.id for row in service.pending(reading())},
     )
 
 
-@blueprint.route("/participants/<participant>/verify", methods=["GET", "POST"])
-@requires(Permission.VERIFY_PARTICIPANT)
-def verify(participant: str) -> Any:
-    """Show the evidence of a pending organisation and verify it."""
-    form = VerificationForm()
-    run("participants.examine", participant=participant)
-    row = service.get(reading(), participant)
-    if form.validate_on_submit():
-        try:
-            run("participants.verify", participant=participant, note=form.note.data or "")
-            flash(_("%(name)s is verified.", name=row.name), "good")
-            return redirect(url_for("participants.index"), code=303)
-        except ExchangeError as error:
-            show_in_form(error, form, "note")
-    return render_template("participants/verify.html", form=form, row=row)
+# People, passwords and the standing of organisations join the same blueprint; they stand in files of their own for length.
+from exchange.participants import people_web as _people_web  # noqa: E402, F401
+from exchange.participants import standing_web as _standing_web  # noqa: E402, F401
