@@ -134,7 +134,8 @@ def test_every_question_that_needs_a_permission_refuses_a_stranger(
     asked = 0
     for path, method, operation in operations(document):
         if method == "get" and {} not in operation["security"]:
-            answer = client.get(re.sub(r"\{[^}]+\}", "urn:uuid:01900000-0000-7000-8000-000000000000", path))
+            numbered = re.sub(r"\{(number|index|size)\}", "1", path)
+            answer = client.get(re.sub(r"\{[^}]+\}", "urn:uuid:01900000-0000-7000-8000-000000000000", numbered))
             assert answer.status_code == 401, path
             asked += 1
     assert asked > 20

@@ -59,14 +59,16 @@ def test_a_commitment_is_hmac_for_salts_and_values_of_any_length(key, name, valu
 
 
 def test_the_public_entry_carries_no_value_no_signer_and_no_signature(make_draft):
-    draft = make_draft(fields={"price_fen": 98765, "buyer": "Acme"}, signer="Acme Ltd", agreement=AGREEMENT, counter=3)
+    draft = make_draft(
+        fields={"price_fen": 7_340_129_856_001, "buyer": "Acme"}, signer="Acme Ltd", agreement=AGREEMENT, counter=3
+    )
     entry, admitted = entry_of(draft)
     document = json.loads(entry.body)
     assert set(document) == {"v", "index", "prev", "statement", "signature"}
     assert set(document["statement"]) == {"v", "kind", "id", "at", "agreement", "counter", "commitments"}
     assert set(document["statement"]["commitments"]) == {"price_fen", "buyer", "signer"}
     public_text = entry.body.decode()
-    assert "98765" not in public_text
+    assert "7340129856001" not in public_text
     assert "Acme" not in public_text
     assert KEY.public.hex() not in public_text
     assert admitted.openings["signature"].value["sig"] not in public_text
