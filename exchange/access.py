@@ -96,7 +96,9 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
 }
 
 # What a firm that is not verified (yet, or at present) may do: look around and manage its own account, nothing that others would see.
-PENDING_PERMISSIONS = frozenset(_SIGNED_IN | {_P.PARTICIPANT_READ, _P.PARTICIPANT_MANAGE, _P.TOKEN_MANAGE, _P.SIGN, _P.ERASE_OWN})
+PENDING_PERMISSIONS = frozenset(
+    _SIGNED_IN | {_P.PARTICIPANT_READ, _P.PARTICIPANT_MANAGE, _P.TOKEN_MANAGE, _P.SIGN, _P.ERASE_OWN}
+)
 
 
 @dataclass(frozen=True)
