@@ -18,14 +18,18 @@ from ledger.checkpoint import Checkpoint
 from ledger.entry import SIGNATURE, SIGNER, Entry, Erased, Opening, Signature, verify_opening, verify_signature
 from ledger.errors import LedgerError, SignatureError, VerificationError
 from ledger.hashing import HASH_SIZE, leaf_hash
+from ledger.identifiers import to_bytes
 from ledger.meaning import KINDS, Meaning, Said
 from ledger.note import Verifier
+from ledger.spill import Spill
 from ledger.storage import Record, Storage, StoredCheckpoint
 from ledger.together import Together
 from ledger.tree import KEPT_LEVEL, Growth
 
 Progress = Callable[[int, int], None]
 """Called with (done, total)."""
+
+_COUNTERS_IN_MEMORY = 200_000
 
 
 @dataclass(frozen=True)
@@ -121,8 +125,7 @@ class _Fsck:
         self.next_signed: StoredCheckpoint | None = None
         self.checkpoints = 0
         self.kept_roots: dict[int, bytes] = {}
-        # By the 16 bytes of the agreement's UUID: this is what grows with the log.
-        self.counters: dict[bytes, int] = {}
+        self.counters: Spill[int] = Spill(str, int, _COUNTERS_IN_MEMORY)
         self.known = Attestations()
         self.meaning = Meaning()
         # The first statement under each key that was not attested when it signed; a firm's first ones are not.
@@ -206,8 +209,8 @@ class _Fsck:
         if not record.is_filed:
             self._add(index, "entry", "is filed under another statement, agreement or counter than it says")
         if entry.agreement is not None and entry.counter is not None:
-            agreement = bytes.fromhex(entry.agreement[9:].replace("-", ""))
-            before = self.counters.get(agreement, 0)
+            agreement = to_bytes(entry.agreement)
+            before = self.counters.get(agreement) or 0
             if entry.counter != before + 1:
                 detail = f"is statement {entry.counter} of {entry.agreement}, after statement {before}"
                 self._add(index, "counter", detail)

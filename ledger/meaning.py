@@ -16,9 +16,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ledger.deal import Deal, Transfer
 from ledger.entry import SIGNER, Entry
+from ledger.identifiers import to_bytes
+from ledger.spill import Spill
 
 EXCHANGE = "exchange"
+_DEALS_IN_MEMORY = 20_000
 
 
 @dataclass(frozen=True)
@@ -57,56 +61,22 @@ class _Unknown(Exception):  # noqa: N818  # Not a fault: an opening is gone.
     """A field that a rule needs is not open."""
 
 
-class _Deal:
-    """What has been heard of one agreement. There can be very many, so this keeps no more than the rules need."""
-
-    __slots__ = (
-        "agreed", "consumer", "dataset", "digest", "ended", "finalized", "held", "id", "plan", "price", "provider", "settled",
-        "transfers", "use_until", "used", "uses", "valid_until", "verified",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.agreed = self.verified = self.finalized = False
-        self.ended: str | None = None
-        self.id = self.digest = self.plan = self.provider = self.consumer = self.dataset = ""
-        self.uses: int | None = None
-        self.use_until: str | None = None
-        self.valid_until: str | None = None
-        self.price = 0
-        self.held: int | None = None
-        self.settled: str | None = None
-        self.used = 0
-        self.transfers: dict[str, _Transfer] = {}
-
-
-class _Transfer:
-    """What has been heard of one use that has not come to its end."""
-
-    __slots__ = ("acknowledged", "digests", "permitted")
-
-    def __init__(self) -> None:
-        self.permitted = False
-        self.digests: tuple[str, str] | None = None
-        self.acknowledged: int | None = None
-
-
-Rule = Callable[["Meaning", Said, _Deal], Iterator[tuple[str, str]]]
+Rule = Callable[["Meaning", Said, Deal], Iterator[tuple[str, str]]]
 
 
 class Meaning:
-    """The rules over the statements heard so far."""
+    """The rules over the statements heard so far.
+
+    `deliveries` and `agreements` were judged, `unjudged` statements could not be.
+    """
 
     def __init__(self) -> None:
         self.deliveries = 0
         self.unjudged = 0
-        self._deals: dict[str, _Deal | None] = {}
+        self.agreements = 0
+        self._deals: Spill[Deal] = Spill(Deal.pack, Deal.unpack, _DEALS_IN_MEMORY)
         self._suspended: set[str] = set()
         self._frozen: set[str] = set()
-
-    @property
-    def agreements(self) -> int:
-        """The number of agreements that were judged."""
-        return sum(deal is not None for deal in self._deals.values())
 
     def hear(self, said: Said) -> list[Violation]:
         """Take the next statement and return the rules it breaks. Requires growing indexes."""
@@ -122,7 +92,7 @@ class Meaning:
         """Return what is missing now that all statements were heard: settlements that never came."""
         found = []
         for deal in self._deals.values():
-            for transfer in deal.transfers.values() if deal is not None else ():
+            for transfer in deal.transfers.values():
                 if transfer.acknowledged is not None:
                     found.append(_unsettled(transfer.acknowledged))
         return sorted(found, key=lambda item: item.index)
@@ -137,19 +107,22 @@ class Meaning:
         if rule is None or said.agreement is None:
             return
         deal = self._deal(said)
-        if deal is None:
-            self.unjudged += 1
-        else:
+        if deal.is_judged:
             yield from rule(self, said, deal)
+        else:
+            self.unjudged += 1
 
-    def _deal(self, said: Said) -> _Deal | None:
-        """Return what is known of the statement's agreement, None where its beginning was not heard."""
+    def _deal(self, said: Said) -> Deal:
+        """Return what is known of the statement's agreement."""
         assert said.agreement is not None  # noqa: S101  # The caller has looked.
-        if said.agreement not in self._deals:
-            self._deals[said.agreement] = _Deal() if said.counter == 1 else None
-        return self._deals[said.agreement]
+        key = to_bytes(said.agreement)
+        deal = self._deals.get(key)
+        if deal is None:
+            deal = self._deals[key] = Deal(is_judged=said.counter == 1)
+            self.agreements += deal.is_judged
+        return deal
 
-    def _agree(self, said: Said, deal: _Deal) -> Iterator[tuple[str, str]]:
+    def _agree(self, said: Said, deal: Deal) -> Iterator[tuple[str, str]]:
         if deal.agreed:
             yield "agreement", "makes an agreement that exists already"
         deal.agreed = True
@@ -166,7 +139,7 @@ class Meaning:
         deal.price = _value(said, "price_fen")
         yield from _signed_by(said, deal.provider, "provider")
 
-    def _countersign(self, said: Said, deal: _Deal) -> Iterator[tuple[str, str]]:
+    def _countersign(self, said: Said, deal: Deal) -> Iterator[tuple[str, str]]:
         if not deal.agreed:
             yield "signatures", "signs an agreement that its provider has not signed"
             return
@@ -174,7 +147,7 @@ class Meaning:
         yield from _same_terms(said, deal)
         yield from _signed_by(said, deal.consumer, "consumer")
 
-    def _finalize(self, said: Said, deal: _Deal) -> Iterator[tuple[str, str]]:
+    def _finalize(self, said: Said, deal: Deal) -> Iterator[tuple[str, str]]:
         deal.finalized = True
         for missing, side in ((not deal.agreed, "provider"), (not deal.verified, "consumer")):
             if missing:
@@ -184,11 +157,11 @@ class Meaning:
         yield from _same_terms(said, deal)
         yield from _signed_by(said, EXCHANGE, EXCHANGE)
 
-    def _terminate(self, _said: Said, deal: _Deal) -> Iterator[tuple[str, str]]:
+    def _terminate(self, _said: Said, deal: Deal) -> Iterator[tuple[str, str]]:
         deal.ended = deal.ended or "its negotiation was ended"
         return iter(())
 
-    def _hold(self, said: Said, deal: _Deal) -> Iterator[tuple[str, str]]:
+    def _hold(self, said: Said, deal: Deal) -> Iterator[tuple[str, str]]:
         if deal.held is not None:
             yield "settlement", "holds money that is held already"
         deal.held = _value(said, "amount_fen")
@@ -196,23 +169,23 @@ class Meaning:
             yield "settlement", f"holds {deal.held} fen, the agreement's price is {deal.price}"
         yield from _between(said, deal)
 
-    def _release(self, said: Said, deal: _Deal) -> Iterator[tuple[str, str]]:
+    def _release(self, said: Said, deal: Deal) -> Iterator[tuple[str, str]]:
         yield from _settle(said, deal, "released")
         if not deal.used:
             yield "settlement", "pays for what was never delivered"
         for name in [name for name, transfer in deal.transfers.items() if transfer.acknowledged is not None]:
             del deal.transfers[name]
 
-    def _refund(self, said: Said, deal: _Deal) -> Iterator[tuple[str, str]]:
+    def _refund(self, said: Said, deal: Deal) -> Iterator[tuple[str, str]]:
         yield from _settle(said, deal, "refunded")
         deal.ended = deal.ended or "its money was refunded"
 
-    def _request(self, said: Said, deal: _Deal) -> Iterator[tuple[str, str]]:
+    def _request(self, said: Said, deal: Deal) -> Iterator[tuple[str, str]]:
         yield from _of_agreement(said, deal)
         yield from _signed_by(said, deal.consumer, "consumer")
-        deal.transfers[_text(said, "transfer")] = _Transfer()
+        deal.transfers[_text(said, "transfer")] = Transfer()
 
-    def _decide(self, said: Said, deal: _Deal) -> Iterator[tuple[str, str]]:
+    def _decide(self, said: Said, deal: Deal) -> Iterator[tuple[str, str]]:
         transfer = deal.transfers.get(_text(said, "transfer"))
         if transfer is None:
             yield "decision", "decides about a transfer that was not requested"
@@ -222,7 +195,7 @@ class Meaning:
             del deal.transfers[_text(said, "transfer")]
         yield from _signed_by(said, EXCHANGE, EXCHANGE)
 
-    def _start(self, said: Said, deal: _Deal) -> Iterator[tuple[str, str]]:
+    def _start(self, said: Said, deal: Deal) -> Iterator[tuple[str, str]]:
         self.deliveries += 1
         yield from _of_agreement(said, deal)
         yield from _in_force(said, deal)
@@ -232,7 +205,7 @@ class Meaning:
             yield "agreement", "delivers under another desensitization plan than was agreed"
         if deal.held is None:
             yield "settlement", "delivers what nobody's money is held for"
-        transfer = deal.transfers.setdefault(_text(said, "transfer"), _Transfer())
+        transfer = deal.transfers.setdefault(_text(said, "transfer"), Transfer())
         if not transfer.permitted:
             yield "decision", "starts a transfer that no decision permits"
         if transfer.digests is not None:
@@ -240,13 +213,13 @@ class Meaning:
         transfer.digests = (_text(said, "sealed_digest"), _text(said, "plain_digest"))
         yield from _signed_by(said, EXCHANGE, EXCHANGE)
 
-    def _stop(self, said: Said, deal: _Deal) -> Iterator[tuple[str, str]]:
+    def _stop(self, said: Said, deal: Deal) -> Iterator[tuple[str, str]]:
         transfer = deal.transfers.get(_text(said, "transfer"))
         if transfer is not None and transfer.acknowledged is None:
             del deal.transfers[_text(said, "transfer")]
         return iter(())
 
-    def _acknowledge(self, said: Said, deal: _Deal) -> Iterator[tuple[str, str]]:
+    def _acknowledge(self, said: Said, deal: Deal) -> Iterator[tuple[str, str]]:
         yield from _signed_by(said, deal.consumer, "consumer")
         transfer = deal.transfers.get(_text(said, "transfer"))
         if transfer is None or transfer.digests is None:
@@ -259,7 +232,7 @@ class Meaning:
         else:
             del deal.transfers[_text(said, "transfer")]
 
-    def _standing(self, deal: _Deal) -> Iterator[tuple[str, str]]:
+    def _standing(self, deal: Deal) -> Iterator[tuple[str, str]]:
         for side in sorted({deal.provider, deal.consumer} & self._suspended):
             yield "standing", f"delivers while {side} is suspended"
         if deal.dataset in self._frozen:
@@ -320,7 +293,7 @@ def _signed_by(said: Said, signer: str, side: str) -> Iterator[tuple[str, str]]:
         yield "signatures", f"is signed by a key that the log does not attest for its {side}"
 
 
-def _same_terms(said: Said, deal: _Deal) -> Iterator[tuple[str, str]]:
+def _same_terms(said: Said, deal: Deal) -> Iterator[tuple[str, str]]:
     stated = (_value(said, "agreement_id"), _value(said, "agreement_digest"))
     if deal.agreed and stated != (deal.id, deal.digest):
         yield "signatures", "speaks of another agreement than its provider signed"
@@ -330,19 +303,19 @@ def _same_terms(said: Said, deal: _Deal) -> Iterator[tuple[str, str]]:
     yield from _between(said, deal)
 
 
-def _between(said: Said, deal: _Deal) -> Iterator[tuple[str, str]]:
+def _between(said: Said, deal: Deal) -> Iterator[tuple[str, str]]:
     if deal.agreed and (_value(said, "provider"), _value(said, "consumer")) != (deal.provider, deal.consumer):
         yield "agreement", "names other parties than the agreement"
 
 
-def _of_agreement(said: Said, deal: _Deal) -> Iterator[tuple[str, str]]:
+def _of_agreement(said: Said, deal: Deal) -> Iterator[tuple[str, str]]:
     if not deal.agreed:
         yield "agreement", "speaks of an agreement that was never made"
     elif (_value(said, "agreement"), _value(said, "agreement_digest")) != (deal.id, deal.digest):
         yield "agreement", "names another agreement than the one it is counted under"
 
 
-def _in_force(said: Said, deal: _Deal) -> Iterator[tuple[str, str]]:
+def _in_force(said: Said, deal: Deal) -> Iterator[tuple[str, str]]:
     if not deal.finalized:
         yield "agreement", "delivers under an agreement that is not in force"
     elif deal.ended is not None:
@@ -351,7 +324,7 @@ def _in_force(said: Said, deal: _Deal) -> Iterator[tuple[str, str]]:
         yield "agreement", f"delivers after the agreement's end, {deal.valid_until}"
 
 
-def _within_limits(said: Said, deal: _Deal) -> Iterator[tuple[str, str]]:
+def _within_limits(said: Said, deal: Deal) -> Iterator[tuple[str, str]]:
     use = _value(said, "use")
     if use != deal.used + 1:
         yield "limits", f"is counted as use {use}, after use {deal.used}"
@@ -362,7 +335,7 @@ def _within_limits(said: Said, deal: _Deal) -> Iterator[tuple[str, str]]:
         yield "limits", f"delivers after {deal.use_until}, when the permission ended"
 
 
-def _settle(said: Said, deal: _Deal, how: str) -> Iterator[tuple[str, str]]:
+def _settle(said: Said, deal: Deal, how: str) -> Iterator[tuple[str, str]]:
     if deal.held is None:
         yield "settlement", "settles what was never held"
     elif deal.settled is not None:

@@ -1,7 +1,7 @@
 """Checking many signatures at a time, on all cores.
 
 The arithmetic of a signature holds no lock of the interpreter, so threads share it; and it is done for
-thousands at a time while nothing else runs, since whatever does would make them wait for that lock.
+hundreds at a time while nothing else runs, since whatever does would make them wait for that lock.
 """
 
 import os
@@ -11,7 +11,7 @@ from typing import Any
 
 from ledger.errors import LedgerError
 
-AT_ONCE = 4096
+AT_ONCE = 1024
 
 
 class Together:

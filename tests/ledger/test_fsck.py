@@ -320,6 +320,14 @@ def test_a_gap_in_an_agreements_counter_is_named(filled, record):
     assert found(filled) == {(10, "counter")}
 
 
+def test_a_check_that_remembers_little_at_once_finds_the_same(filled, record, monkeypatch):
+    monkeypatch.setattr("ledger.fsck._COUNTERS_IN_MEMORY", 1)
+    other = AGREEMENT[:-1] + "b"
+    for agreement, counter in ((other, 1), (AGREEMENT, 6), (other, 3), (AGREEMENT, 7), (other, 4)):
+        filled.receipt(record(filled, agreement=agreement, counter=counter))
+    assert found(filled) == {(12, "counter")}
+
+
 def test_an_erased_opening_is_counted_and_no_problem(filled):
     with filled.storage.transaction() as connection:
         filled.erase(connection, filled.entry(3).statement_id, "number")
