@@ -16,6 +16,7 @@ from ledger import checkpoint
 from ledger.attestation import Attestations
 from ledger.checkpoint import Checkpoint
 from ledger.entry import SIGNATURE, SIGNER, Entry, Erased, Opening, Signature, verify_opening, verify_signature
+from ledger.erasures import Erasure, Erasures
 from ledger.errors import LedgerError, SignatureError, VerificationError
 from ledger.hashing import HASH_SIZE, leaf_hash
 from ledger.identifiers import to_bytes
@@ -55,11 +56,16 @@ class FsckReport:
     vkey: str | None
     pinned: bool
     checkpoints: int
-    erased: int
+    erasures: tuple[Erasure, ...] = ()
     openings: bool = True
     deliveries: int = 0
     unjudged: int = 0
     problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def erased(self) -> int:
+        """The number of erased openings; each stands in `erasures` with the entry that ordered it."""
+        return len(self.erasures)
 
     @property
     def ok(self) -> bool:
@@ -76,6 +82,7 @@ class FsckReport:
             "pinned": self.pinned,
             "checkpoints": self.checkpoints,
             "erased": self.erased,
+            "erasures": [item.to_json() for item in self.erasures],
             "openings": self.openings,
             "deliveries": self.deliveries,
             "unjudged": self.unjudged,
@@ -130,7 +137,7 @@ class _Fsck:
         self.meaning = Meaning()
         # The first statement under each key that was not attested when it signed; a firm's first ones are not.
         self.unattested: dict[tuple[str, bytes], tuple[int, Mapping[str, Any]]] = {}
-        self.erased = 0
+        self.erasures = Erasures()
 
     def run(self, kept: Sequence[str], progress: Progress | None) -> FsckReport:
         view = self.storage.view()
@@ -159,6 +166,10 @@ class _Fsck:
         self._check_keys()
         for violation in self.meaning.close():
             self._add(violation.index, violation.rule, violation.detail)
+        erasures = self.erasures.judge(whole=True)
+        for erasure in erasures:
+            if erasure.problem is not None:
+                self._add(erasure.index, "erasure", erasure.problem)
         for note in kept:
             self._check_kept(note)
         for recorded in self.storage.unplaced():
@@ -169,7 +180,7 @@ class _Fsck:
             vkey=self.vkey,
             pinned=self.pinned,
             checkpoints=self.checkpoints,
-            erased=self.erased,
+            erasures=tuple(erasures),
             openings=self.with_openings,
             deliveries=self.meaning.deliveries,
             unjudged=self.meaning.unjudged,
@@ -230,13 +241,14 @@ class _Fsck:
             self._add(record.index, "opening", f"the opening of {name!r} is missing")
         for name, opening in openings.items():
             if isinstance(opening, Erased):
-                self.erased += 1
+                self.erasures.found(record.index, entry.statement_id, name, opening.by)
                 continue
             try:
                 verify_opening(entry, name, opening)
                 values[name] = opening.value
             except VerificationError as error:
                 self._add(record.index, "opening", error.problems[0])
+        self.erasures.ordered(record.index, entry.statement_id, entry.kind, values)
         if record.index == 0 and self.vkey is None:
             self._learn_key(entry, openings)
         if SIGNER in values and SIGNATURE in values:

@@ -21,6 +21,7 @@ from ledger.bundle.story import meaning_checks
 from ledger.canonical import decode
 from ledger.checkpoint import Checkpoint
 from ledger.entry import SIGNATURE, SIGNER, Entry, Opening, Signature, verify_opening, verify_signature
+from ledger.erasures import Erasures
 from ledger.errors import BundleError, CanonicalError, LedgerError, SignatureError, VerificationError
 from ledger.meaning import Said
 from ledger.note import ED25519, Verifier
@@ -309,10 +310,14 @@ class _Checker:
             self._add("agreement", agreement, problems, f"statements {found[0]} to {found[-1]} without a gap")
 
     def _check_erasures(self) -> None:
-        indexes = {entry.statement_id: index for index, entry in self.entries.items()}
+        erasures = Erasures()
+        for entry in self.entries.values():
+            erasures.ordered(entry.index, entry.statement_id, entry.kind, self.values.get(entry.index, {}))
         for index, name, by in self.erased:
-            order = f"entry {indexes[by]}" if by in indexes else f"{by or 'a statement'}, which is not in this bundle"
-            self._add("erasure", f"entry {index}, {name}", [], f"erased by {order}; the proofs still hold")
+            erasures.found(index, self.entries[index].statement_id, name, by)
+        for item in erasures.judge(whole=False):
+            problems = [] if item.problem is None else [item.problem]
+            self._add("erasure", f"entry {item.index}, {item.field}", problems, f"{item.words}; the proofs still hold")
 
     def _check_documents(self) -> None:
         named = self._named()

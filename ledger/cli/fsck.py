@@ -8,6 +8,8 @@ from ledger.cli.output import FAILED, VERIFIED, print_json, progress
 from ledger.cli.sources import load_checkpoint, open_database
 from ledger.fsck import FsckReport, fsck
 
+_SHOWN = 20
+
 
 def add(commands: Any) -> argparse.ArgumentParser:
     """Add the command; return its parser."""
@@ -45,6 +47,10 @@ def _run(options: argparse.Namespace) -> int:
 def _print(report: FsckReport) -> None:
     print(f"Log of {report.size} entries, {report.checkpoints} checkpoints, {report.erased} erased openings")
     print(f"  root {report.root.hex()}")
+    for erasure in report.erasures[:_SHOWN]:
+        print(f"  entry {erasure.index}, {erasure.field}: {erasure.words}")
+    if report.erased > _SHOWN:
+        print(f"  and {report.erased - _SHOWN} more erased openings; --json lists all")
     for problem in report.problems:
         subject = "log" if problem.index is None else f"entry {problem.index}"
         print(f"  FAILED {subject} ({problem.check}): {problem.detail}")

@@ -229,3 +229,16 @@ def record(make_draft: Callable[..., Draft]) -> Callable[..., str]:
             return log.append(connection, draft, signature)
 
     return write
+
+
+@pytest.fixture
+def erase(record: Callable[..., str]) -> Callable[..., str]:
+    """Return a function that erases a field of a statement under a recorded order, and returns the order's id."""
+
+    def destroy(log: Log[Any], statement_id: str, field: str) -> str:
+        order = record(log, kind="opening.erased", fields={"statement": statement_id, "erased": [field], "reason": "."})
+        with log.storage.transaction() as connection:
+            log.erase(connection, statement_id, field, by=order)
+        return order
+
+    return destroy

@@ -73,10 +73,9 @@ def test_the_same_log_and_arguments_give_the_same_bytes(bundle, story):
     assert again.getvalue() == bundle.read_bytes()
 
 
-def test_an_erased_field_is_reported_as_erased_and_everything_else_holds(story, tmp_path, record):
+def test_an_erased_field_is_reported_as_erased_and_everything_else_holds(story, tmp_path, erase):
     log, ids = story
-    order = record(log, kind="opening.erased")
-    log.erase(None, ids[1], "step", by=order)
+    order = erase(log, ids[1], "step")
     path = tmp_path / "erased.zip"
     write_bundle(path, log, [*ids, order], {})
     report = verify_bundle(path, log.vkey)
@@ -84,11 +83,27 @@ def test_an_erased_field_is_reported_as_erased_and_everything_else_holds(story, 
     (erasure,) = [check for check in report.checks if check.name == "erasure"]
     assert erasure.subject == "entry 3, step"
     assert "erased by entry 6" in erasure.detail
+    # Where the order is left out, the bundle says which statement it is.
+    write_bundle(path, log, ids, {})
+    report = verify_bundle(path, log.vkey)
+    assert report.ok
+    assert f"erased by {order}" in next(check.detail for check in report.checks if check.name == "erasure")
 
 
-def test_an_erased_signature_is_reported_as_one_that_cannot_be_checked(story, tmp_path):
+def test_an_erasure_that_its_order_does_not_speak_of_is_named(story, tmp_path, erase):
     log, ids = story
-    log.erase(None, ids[1], "signature")
+    order = erase(log, ids[1], "step")
+    log.erase(None, ids[2], "step", by=order)
+    path = tmp_path / "hidden.zip"
+    write_bundle(path, log, [*ids, order], {})
+    (problem,) = verify_bundle(path, log.vkey).problems
+    assert (problem.name, problem.subject) == ("erasure", "entry 4, step")
+    assert "does not speak of it" in problem.detail
+
+
+def test_an_erased_signature_is_reported_as_one_that_cannot_be_checked(story, tmp_path, erase):
+    log, ids = story
+    erase(log, ids[1], "signature")
     path = tmp_path / "erased.zip"
     write_bundle(path, log, ids, {})
     report = verify_bundle(path, log.vkey)

@@ -20,13 +20,13 @@ from ledger.receipt import verify_proof
 from ledger.signatures import SigningKey
 from ledger.storage.sql import SqlStorage
 
+NOBODYS = "urn:uuid:01928d3a-0000-7000-8000-000000000000"
 
-def test_proofs_and_the_other_openings_survive_an_erasure(log, record):
+
+def test_proofs_and_the_other_openings_survive_an_erasure(log, record, erase):
     statement_id = record(log, fields={"name": "Li Hua", "step": 1})
     before = log.receipt(statement_id)
-    order = record(log, kind="opening.erased")
-    with log.storage.transaction() as connection:
-        log.erase(connection, statement_id, "name", by=order)
+    order = erase(log, statement_id, "name")
     openings = log.openings(statement_id)
     assert openings["name"] == Erased(by=order)
     assert isinstance(openings["step"], Opening)
@@ -35,7 +35,24 @@ def test_proofs_and_the_other_openings_survive_an_erasure(log, record):
     log.integrate()
     report = fsck(log.storage, log.vkey)
     assert report.ok
-    assert report.erased == 1
+    assert [item.words for item in report.erasures] == [f"erased by entry {log.index_of(order)}"]
+    assert report.to_json()["erasures"] == [{"index": "1", "field": "name", "by": "2"}]
+
+
+def test_an_opening_that_is_gone_without_an_order_of_its_own_is_named(log, record, erase):
+    wanted, other = record(log, fields={"name": "A", "step": 1}), record(log, fields={"name": "B", "step": 1})
+    order = erase(log, wanted, "name")
+    with log.storage.transaction() as connection:
+        log.erase(connection, other, "step")
+        log.erase(connection, other, "name", by=order)
+        log.erase(connection, wanted, "step", by=NOBODYS)
+    log.integrate()
+    report = fsck(log.storage, log.vkey)
+    assert {(problem.index, problem.check, problem.detail) for problem in report.problems} == {
+        (1, "erasure", "the opening of 'step' is erased, and no entry that orders it is on the log"),
+        (2, "erasure", "the opening of 'name' is erased, and entry 3, which is said to order it, does not speak of it"),
+        (2, "erasure", "the opening of 'step' is erased, and nothing says by whose order"),
+    }
 
 
 def test_an_opening_is_erased_once_and_only_where_there_is_one(log, record):
@@ -56,7 +73,9 @@ def test_an_erasure_that_is_rolled_back_did_not_happen(sql_log, record):
 
 
 @pytest.mark.parametrize("size", [40, 4_000, 40_000])
-def test_value_and_salt_are_gone_from_the_files_of_sqlite_and_from_a_fresh_backup(tmp_path, sqlite_log, record, size):
+def test_value_and_salt_are_gone_from_the_files_of_sqlite_and_from_a_fresh_backup(
+    tmp_path, sqlite_log, record, erase, size
+):
     log, engine = sqlite_log, sqlite_log.storage.engine
     value = "SECRET" + secrets.token_hex(size // 2)
     statement_id = record(log, fields={"name": value, "step": 1})
@@ -65,8 +84,7 @@ def test_value_and_salt_are_gone_from_the_files_of_sqlite_and_from_a_fresh_backu
     salt = log.openings(statement_id)["name"].salt
     assert _files_hold(tmp_path, value[:40].encode())
     assert _files_hold(tmp_path, salt)
-    with engine.begin() as connection:
-        log.erase(connection, statement_id, "name")
+    erase(log, statement_id, "name")
     # What the commit alone leaves in the write-ahead log is what `scrub` is for.
     assert _files_hold(tmp_path, salt)
     assert log.scrub() == 1
@@ -91,11 +109,13 @@ def test_no_trace_is_left_wherever_the_pages_of_sqlite_were_split_and_merged(tmp
         alive.append((record(log, fields=fields), fields))
         if rng.random() < 0.5:
             statement_id, fields = alive.pop(rng.randrange(len(alive)))
-            openings = log.openings(statement_id)
+            openings, names = log.openings(statement_id), rng.sample(sorted(fields), rng.randint(1, len(fields)))
+            said = {"statement": statement_id, "erased": names, "reason": "."}
+            order = record(log, kind="opening.erased", fields=said)
             with engine.begin() as connection:
-                for name in rng.sample(sorted(fields), rng.randint(1, len(fields))):
+                for name in names:
                     needles += [fields[name].encode(), openings[name].salt]
-                    log.erase(connection, statement_id, name)
+                    log.erase(connection, statement_id, name, by=order)
     assert len(needles) > 100
     log.scrub()
     _back_up(engine, tmp_path / "backup.db")
@@ -189,7 +209,7 @@ def test_postgresql_and_its_dumps_never_hold_a_value_or_a_salt(postgresql_url, p
 
 @pytest.mark.postgresql
 def test_on_postgresql_an_erased_opening_stays_erased_in_every_backup(
-    postgresql_log, record, opening_keys, tmp_path, make_engine, postgresql_url
+    postgresql_log, record, erase, opening_keys, tmp_path, make_engine, postgresql_url
 ):
     """The row as it was before the erasure, out of a backup, cannot be opened any more; its neighbours can."""
     log, engine = postgresql_log, postgresql_log.storage.engine
@@ -197,9 +217,7 @@ def test_on_postgresql_an_erased_opening_stays_erased_in_every_backup(
     neighbour = record(log, fields={"name": "Wang Fang"})
     with engine.connect() as connection:
         backup = connection.execute(sa.text("SELECT statement_id, subject, packed FROM ledger_openings")).all()
-    order = record(log, kind="opening.erased")
-    with engine.begin() as connection:
-        log.erase(connection, statement_id, "name", by=order)
+    order = erase(log, statement_id, "name")
     assert log.openings(statement_id)["name"] == Erased(by=order)
     assert log.scrub() == 1
     with engine.begin() as connection:
@@ -248,7 +266,8 @@ def test_destroying_the_keys_of_a_subject_erases_all_that_is_about_it(postgresql
     opening_keys.destroy_subject("firm A")
     assert set(log.openings(ids["firm A"]).values()) == {Erased()}
     assert log.openings(ids["firm B"])["name"].value == "firm B"
-    assert fsck(log.storage, log.vkey).ok
+    # No entry orders that, and so it does not pass for an erasure under record.
+    assert {(problem.index, problem.check) for problem in fsck(log.storage, log.vkey).problems} == {(1, "erasure")}
 
 
 @pytest.mark.postgresql

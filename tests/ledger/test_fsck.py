@@ -328,9 +328,9 @@ def test_a_check_that_remembers_little_at_once_finds_the_same(filled, record, mo
     assert found(filled) == {(12, "counter")}
 
 
-def test_an_erased_opening_is_counted_and_no_problem(filled):
-    with filled.storage.transaction() as connection:
-        filled.erase(connection, filled.entry(3).statement_id, "number")
+def test_an_erased_opening_is_counted_and_no_problem(filled, erase):
+    erase(filled, filled.entry(3).statement_id, "number")
+    filled.integrate()
     report = fsck(filled.storage, filled.vkey)
     assert report.ok
     assert report.erased == 1
