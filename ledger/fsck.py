@@ -23,7 +23,7 @@ from ledger.identifiers import to_bytes
 from ledger.meaning import KINDS, Meaning, Said
 from ledger.note import Verifier
 from ledger.spill import Spill
-from ledger.storage import Record, Storage, StoredCheckpoint
+from ledger.storage import Readable, Record, StoredCheckpoint
 from ledger.together import Together
 from ledger.tree import KEPT_LEVEL, Growth
 
@@ -94,7 +94,7 @@ class FsckReport:
 
 
 def fsck(
-    storage: Storage[Any],
+    storage: Readable,
     trusted_vkey: str | None = None,
     *,
     kept: Sequence[str] = (),
@@ -118,7 +118,7 @@ def fsck(
 
 
 class _Fsck:
-    def __init__(self, storage: Storage[Any], trusted_vkey: str | None, openings: bool, signatures: Together) -> None:
+    def __init__(self, storage: Readable, trusted_vkey: str | None, openings: bool, signatures: Together) -> None:
         self.storage = storage
         self.pinned = trusted_vkey is not None
         self.vkey = trusted_vkey
@@ -172,6 +172,8 @@ class _Fsck:
                 self._add(erasure.index, "erasure", erasure.problem)
         for note in kept:
             self._check_kept(note)
+        for fault in self.storage.faults():
+            self._add(None, "file", fault)
         for recorded in self.storage.unplaced():
             self._add(None, "statement", f"{recorded} was recorded and is neither integrated nor pending")
         return FsckReport(
@@ -189,17 +191,17 @@ class _Fsck:
         )
 
     def _check_record(self, record: Record) -> None:
-        leaf = leaf_hash(record.body)
+        leaf, where = leaf_hash(record.body), f" ({record.files})" if record.files else ""
         if record.entry is None:
-            self._add(record.index, "entry", self._malformed(record.body))
+            self._add(record.index, "entry", self._malformed(record.body) + where)
         else:
             self._check_entry(record, record.entry)
         stored = record.hashes[0]
         if stored is None:
-            self._add(record.index, "tree", "its leaf hash is missing")
+            self._add(record.index, "tree", "its leaf hash is missing" + where)
         elif stored != leaf:
             # Going on with the stored hash, the damage is named here and not at every later entry.
-            self._add(record.index, "tree", "its bytes do not have the leaf hash that is stored")
+            self._add(record.index, "tree", "its bytes do not have the leaf hash that is stored" + where)
             leaf = stored
         if self._grow(leaf)[KEPT_LEVEL:] != record.hashes[1:]:
             self._add(record.index, "tree", "a subtree hash stored with it is missing or not that of its entries")
@@ -296,7 +298,10 @@ class _Fsck:
         return created
 
     def _missing_leaf(self, index: int, after: Record) -> bytes:
-        """Return the leaf hash of an entry that is not there, if the one after it says what it was."""
+        """Return the leaf hash of an entry that is not there, as it is stored elsewhere or the one after it has it."""
+        with suppress(VerificationError):
+            if stored := self.storage.leaves(index, index + 1):
+                return stored[0]
         found = after.entry.previous if after.entry is not None and after.index == index + 1 else None
         return found or bytes(HASH_SIZE)
 

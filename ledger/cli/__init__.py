@@ -8,11 +8,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from ledger.cli import consistency, fsck, verify, witness
+from ledger.cli import consistency, export, fsck, prove, verify, witness
 from ledger.cli.output import UNUSABLE
 from ledger.errors import LedgerError
 
-_COMMANDS = (verify, consistency, fsck)
+_COMMANDS = (verify, prove, consistency, fsck, export)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

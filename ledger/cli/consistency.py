@@ -6,7 +6,7 @@ from typing import Any
 
 from ledger import checkpoint, misbehaviour, proof, verify
 from ledger.cli.output import FAILED, VERIFIED, tell
-from ledger.cli.sources import load_checkpoint, open_database
+from ledger.cli.sources import is_log, load_checkpoint, open_log
 from ledger.errors import LedgerError, ProofError, SignatureError
 from ledger.misbehaviour import Misbehaviour
 from ledger.note import Verifier
@@ -17,13 +17,19 @@ def add(commands: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         "consistency",
         help="verify that one checkpoint extends another",
-        description="OLD and NEW are checkpoints, tlog-proofs or bundles. NEW can carry the proof, as the log"
-        " gives it out; otherwise name it with --proof, or a copy of the log's database with --database.",
+        description="OLD and NEW are checkpoints, tlog-proofs, bundles or logs (a folder of tiles, a database's URL)."
+        " NEW can carry the proof, as the log gives it out, or be the log; otherwise name it with --proof, or the log"
+        " with --log.",
     )
-    parser.add_argument("old", type=Path, metavar="OLD")
-    parser.add_argument("new", type=Path, metavar="NEW")
+    parser.add_argument("old", metavar="OLD")
+    parser.add_argument("new", metavar="NEW")
     parser.add_argument("--proof", type=Path, help="a file with the proof, one base64 hash per line")
-    parser.add_argument("--database", help="the URL of a copy of the log's database, to build the proof from")
+    parser.add_argument(
+        "--log",
+        "--database",
+        dest="log",
+        help="a copy of the log, to build the proof from: a folder of tiles or a database's URL",
+    )
     parser.add_argument(
         "--misbehaviour", type=Path, metavar="FILE", help="where to write the proof that the log forked, if it did"
     )
@@ -34,6 +40,8 @@ def add(commands: Any) -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     old_note, _, old_key = load_checkpoint(options.old)
     new_note, carried, new_key = load_checkpoint(options.new)
+    if options.log is None and is_log(options.new):
+        options.log = options.new
     key = options.key or new_key or old_key
     if key is None:
         raise LedgerError("name the log's key with --key")
@@ -62,9 +70,9 @@ def _misbehaviour(
 ) -> Misbehaviour | None:
     """Return the proof that the log forked, if what is at hand proves it; a failed proof alone does not."""
     old, new = checkpoint.unsafe_parse(old_note), checkpoint.unsafe_parse(new_note)
-    if options.database is not None and old.size < new.size and old.size & (old.size - 1) == 0:
+    if options.log is not None and old.size < new.size and old.size & (old.size - 1) == 0:
         # Here a consistency proof leaves its first node out: the root at the old size, in this tree.
-        path = [proof.root(old.size, open_database(options.database).hashes), *path]
+        path = [proof.root(old.size, open_log(options.log).hashes), *path]
     try:
         return misbehaviour.from_trees([key], old_note, new_note, path)
     except (ProofError, SignatureError):
@@ -90,12 +98,12 @@ def _proof(options: argparse.Namespace, carried: tuple[int, list[bytes]] | None,
     if options.proof is not None:
         text = options.proof.read_text("ascii", "replace").strip("\n")
         return checkpoint.parse_extension(f"old {old}\n{text}\n\n")[1]
-    if options.database is not None:
-        return proof.consistency(old, new, open_database(options.database).hashes)
+    if options.log is not None:
+        return proof.consistency(old, new, open_log(options.log).hashes)
     if carried is None:
         raise LedgerError(
             f"there is no proof from size {old} to {new}: ask the log for NEW together with its proof from"
-            f" {old}, or name --proof or --database"
+            f" {old}, or name --proof or --log"
         )
     if carried[0] != old:
         raise LedgerError(f"NEW carries a proof from size {carried[0]}, but OLD has size {old}")

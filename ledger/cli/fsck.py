@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from ledger.cli.output import FAILED, VERIFIED, print_json, progress
-from ledger.cli.sources import load_checkpoint, open_database
+from ledger.cli.sources import load_checkpoint, open_log
+from ledger.errors import LedgerError
 from ledger.fsck import FsckReport, fsck
 
 _SHOWN = 20
@@ -13,8 +14,10 @@ _SHOWN = 20
 
 def add(commands: Any) -> argparse.ArgumentParser:
     """Add the command; return its parser."""
-    parser: argparse.ArgumentParser = commands.add_parser("fsck", help="check a whole log in its database")
-    parser.add_argument("database", help="sqlite:///FILE or postgresql://…")
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "fsck", help="check a whole log in its database, or in a folder of tiles"
+    )
+    parser.add_argument("log", metavar="LOG", help="sqlite:///FILE, postgresql://… or a folder of tiles")
     parser.add_argument(
         "--checkpoint", type=Path, action="append", default=[], help="a checkpoint you have kept (repeatable)"
     )
@@ -35,16 +38,24 @@ def add(commands: Any) -> argparse.ArgumentParser:
 
 def _run(options: argparse.Namespace) -> int:
     kept = [load_checkpoint(path)[0] for path in options.checkpoint]
-    storage = open_database(options.database, options.opening_keys)
-    report = fsck(storage, options.key, kept=kept, openings=not options.public, progress=progress("entries"))
+    return check_log(options, options.log, options.opening_keys, kept=kept, openings=not options.public)
+
+
+def check_log(options: argparse.Namespace, source: str, opening_keys: Path | None = None, **how: Any) -> int:
+    """Check the whole log in a database or in tiles, print what was found, and return the exit code."""
+    log = open_log(source, opening_keys)
+    if options.key is None and "://" not in source:
+        raise LedgerError("name the log's key with --key: a folder of tiles does not say whose log it is")
+    report = fsck(log, options.key, progress=progress("entries"), **how)
     if options.json:
-        print_json({"database": options.database.rpartition("@")[2]} | report.to_json())
+        print_json({"log": source.rpartition("@")[2]} | report.to_json())
     else:
-        _print(report)
+        print_report(report)
     return VERIFIED if report.ok else FAILED
 
 
-def _print(report: FsckReport) -> None:
+def print_report(report: FsckReport) -> None:
+    """Print what a whole-log check found."""
     print(f"Log of {report.size} entries, {report.checkpoints} checkpoints, {report.erased} erased openings")
     print(f"  root {report.root.hex()}")
     for erasure in report.erasures[:_SHOWN]:
@@ -62,5 +73,5 @@ def _print(report: FsckReport) -> None:
         print(f"VERIFIED: chain, tree, checkpoints{opened} and counters agree.{kept}")
     if report.unjudged:
         print(f"Not judged: {report.unjudged} statements of which an opening that a rule needs is erased.")
-    if not report.pinned:
-        print(f"The log's key came from the database; compare it with one from a source you trust:\n  {report.vkey}")
+    if not report.pinned and report.vkey:
+        print(f"The log's key came from the log itself; compare it with one from a source you trust:\n  {report.vkey}")

@@ -1,4 +1,4 @@
-"""Opening what a command is pointed at: checkpoints in files, and the database of a log."""
+"""Opening what a command is pointed at: checkpoints in files, policies, and logs in tiles or in databases."""
 
 import zipfile
 from dataclasses import replace
@@ -12,12 +12,21 @@ from ledger.errors import LedgerError
 from ledger.policy import MAX_BYTES as MAX_POLICY_BYTES
 from ledger.policy import Policy
 from ledger.receipt import HEADER, parse_proof
+from ledger.storage import StoredCheckpoint
 
 _MAX_TEXT = 1 << 20
 
 
-def load_checkpoint(path: Path) -> tuple[str, tuple[int, list[bytes]] | None, str | None]:
-    """Return the signed checkpoint in a file, a consistency proof if it carries one, a key if it does."""
+def is_log(source: str | Path) -> bool:
+    """Say whether this names a log: a folder of tiles, or a database by its URL."""
+    return "://" in str(source) or Path(source).is_dir()
+
+
+def load_checkpoint(source: str | Path) -> tuple[str, tuple[int, list[bytes]] | None, str | None]:
+    """Return the signed checkpoint in a file or of a log, a consistency proof if it carries one, a key if it does."""
+    if is_log(source):
+        return newest_checkpoint(open_log(str(source))).note, None, None
+    path = Path(source)
     if zipfile.is_zipfile(path):
         note, key = read_checkpoint(path)
         return note, None, key
@@ -33,6 +42,14 @@ def load_checkpoint(path: Path) -> tuple[str, tuple[int, list[bytes]] | None, st
     return note, carried, None
 
 
+def newest_checkpoint(log: Any) -> StoredCheckpoint:
+    """Return the newest checkpoint that a log has stored. Raises LedgerError where there is none."""
+    signed: StoredCheckpoint | None = log.view().checkpoint
+    if signed is None:
+        raise LedgerError("the log has signed no checkpoint")
+    return signed
+
+
 def load_policy(path: Path | None, key: str | None) -> Policy | None:
     """Return whom the auditor trusts: by a policy file, or by the log's key alone; None when neither is given."""
     if path is None:
@@ -46,6 +63,19 @@ def load_policy(path: Path | None, key: str | None) -> Policy | None:
     if not policy.logs:
         raise LedgerError(f"{path} names no log; add a `log` line, or name its key with --key")
     return policy
+
+
+def open_log(source: str, opening_keys: Path | None = None) -> Any:
+    """Return what reads a log: a folder of tiles, or the database of a URL. Raises LedgerError when it is neither."""
+    if "://" in source:
+        return open_database(source, opening_keys)
+    if zipfile.is_zipfile(source):
+        raise LedgerError(f"{source} is a bundle, which holds some of a log's entries; `verify` and `prove` take it")
+    if not Path(source).is_dir():
+        raise LedgerError(f"{source} is no folder, and no URL of a database such as sqlite:///FILE")
+    from ledger.tiles import FolderSource, TileLog
+
+    return TileLog(FolderSource(Path(source)))
 
 
 def open_database(url: str, opening_keys: Path | None = None) -> Any:

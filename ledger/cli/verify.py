@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from ledger.bundle import BundleReport, Check, Trust, verify_bundle
+from ledger.cli.fsck import check_log
 from ledger.cli.output import FAILED, VERIFIED, print_json, progress
 from ledger.cli.papers import parse_blocks, verify_paper
-from ledger.cli.sources import load_policy
+from ledger.cli.sources import is_log, load_policy
+from ledger.errors import LedgerError
 
 
 def add(commands: Any) -> argparse.ArgumentParser:
@@ -15,7 +17,10 @@ def add(commands: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         "verify", help="verify an evidence bundle, a receipt, a checkpoint, an anchor or a proof of misbehaviour"
     )
-    parser.add_argument("file", type=Path, help="a bundle's zip, a receipt or tlog-proof, a checkpoint, or a proof")
+    parser.add_argument(
+        "source", metavar="FILE",
+        help="a bundle's zip, a receipt or tlog-proof, a checkpoint, a proof, or a whole log: a folder of tiles, a database's URL",
+    )  # fmt: skip
     parser.add_argument(
         "--block", action="append", default=[], metavar="HASH",
         help="the hash of a block that you have compared with the chain: anchors must stand in it (repeatable)",
@@ -39,6 +44,11 @@ def _looks_like_bundle(path: Path) -> bool:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if is_log(options.source):
+        if options.policy or options.tsa_ca or options.block or options.entry:
+            raise LedgerError("a whole log is checked under --key alone")
+        return check_log(options, options.source)
+    options.file = Path(options.source)
     policy = load_policy(options.policy, options.key)
     if not _looks_like_bundle(options.file):
         return verify_paper(options, policy)

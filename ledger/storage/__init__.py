@@ -87,7 +87,8 @@ class Record:
     statement, and its agreement's counter, are known to stand at its index. `openings` is None where they
     were not asked for, are not kept beside the entries, as in published tiles, or cannot be unsealed for want
     of their keys. `hashes` are those that are kept for it, None where one is missing: its leaf hash, then
-    the subtrees of `ledger.tree.KEPT_LEVEL` and above that it completes.
+    the subtrees of `ledger.tree.KEPT_LEVEL` and above that it completes. `files` names where the entry
+    and its leaf hash are, if in files.
     """
 
     index: int
@@ -96,6 +97,7 @@ class Record:
     is_filed: bool
     openings: Mapping[str, Opening | Erased] | None
     hashes: Sequence[bytes | None]
+    files: str = ""
 
 
 class Turn(Protocol):
@@ -128,7 +130,41 @@ class Turn(Protocol):
         """Give up the turn."""
 
 
-class Storage(Protocol[C]):
+class Readable(Protocol):
+    """What proving and checking a log needs: a storage, or a log in static files."""
+
+    def view(self, statement_id: str | None = None) -> View:
+        """Return one consistent look at the log."""
+
+    def hashes(self, subtrees: Sequence[Subtree]) -> list[bytes]:
+        """Return hashes of complete subtrees in the order asked. Raises VerificationError if one is missing."""
+
+    def leaves(self, start: int, stop: int) -> list[bytes]:
+        """Return the leaf hashes of the entries start..stop that exist, in order."""
+
+    def bodies(self, start: int, stop: int) -> Iterator[bytes]:
+        """Yield the bytes of the entries start..stop that exist, in order."""
+
+    def records(self, start: int, stop: int, *, openings: bool = True) -> Iterator[Record]:
+        """Yield all that is stored about the entries start..stop that exist, in order; `openings` only if wanted."""
+
+    def unplaced(self) -> Sequence[str]:
+        """Return what was recorded of statements that are neither integrated nor pending, in words."""
+
+    def faults(self) -> Iterator[str]:
+        """Yield what is wrong with the storage as such, in words that go without an entry's index."""
+
+    def checkpoints(self) -> Iterator[StoredCheckpoint]:
+        """Yield every stored checkpoint by growing size."""
+
+    def bodies_of_agreement(self, agreement: str) -> Sequence[bytes]:
+        """Return the bytes of an agreement's integrated entries, in order."""
+
+    def openings(self, statement_id: str) -> Mapping[str, Opening | Erased]:
+        """Return the openings of a statement by field; empty when it is unknown."""
+
+
+class Storage(Readable, Protocol[C]):
     """What the log needs from a storage."""
 
     def transaction(self) -> AbstractContextManager[C]:
@@ -159,38 +195,11 @@ class Storage(Protocol[C]):
         Returns the view after it; its `checkpoint` may be left out where it was not looked up.
         """
 
-    def view(self, statement_id: str | None = None) -> View:
-        """Return one consistent look at the log."""
-
     def add_checkpoint(self, new: StoredCheckpoint, deadline: float) -> bool:
         """Store a checkpoint as the successor of the latest, if it is larger.
 
         Returns whether it was stored; of several callers at once one succeeds.
         """
-
-    def hashes(self, subtrees: Sequence[Subtree]) -> list[bytes]:
-        """Return hashes of complete subtrees in the order asked. Raises VerificationError if one is missing."""
-
-    def bodies(self, start: int, stop: int) -> Iterator[bytes]:
-        """Yield the bytes of the entries start..stop that exist, in order."""
-
-    def records(self, start: int, stop: int, *, openings: bool = True) -> Iterator[Record]:
-        """Yield all that is stored about the entries start..stop that exist, in order; `openings` only if wanted."""
-
-    def leaves(self, start: int, stop: int) -> list[bytes]:
-        """Return the leaf hashes of the entries start..stop that exist, in order."""
-
-    def unplaced(self) -> Sequence[str]:
-        """Return what was recorded of statements that are neither integrated nor pending, in words."""
-
-    def checkpoints(self) -> Iterator[StoredCheckpoint]:
-        """Yield every stored checkpoint by growing size."""
-
-    def bodies_of_agreement(self, agreement: str) -> Sequence[bytes]:
-        """Return the bytes of an agreement's integrated entries, in order."""
-
-    def openings(self, statement_id: str) -> Mapping[str, Opening | Erased]:
-        """Return the openings of a statement by field; empty when it is unknown."""
 
     def erase(self, connection: C, statement_id: str, field: str, by: str | None) -> bool:
         """Destroy salt and value of an opening in the caller's transaction; False if there is none."""

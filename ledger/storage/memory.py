@@ -117,6 +117,9 @@ class MemoryStorage:
     def unplaced(self) -> Sequence[str]:
         return []
 
+    def faults(self) -> Iterator[str]:
+        return iter(())
+
     def checkpoints(self) -> Iterator[StoredCheckpoint]:
         yield from list(self._checkpoints)
 

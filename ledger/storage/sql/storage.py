@@ -164,6 +164,9 @@ class SqlStorage:
         uncounted = self._read(sql.UNCOUNTED)
         return found + [f"statement {counter} of {values.urn(agreement)}" for agreement, counter in uncounted]
 
+    def faults(self) -> Iterator[str]:
+        return iter(())
+
     def checkpoints(self) -> Iterator[StoredCheckpoint]:
         after = sql.NO_CHECKPOINT
         while rows := self._read(self._spelled(sql.CHECKPOINTS), (after,)):
