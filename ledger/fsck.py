@@ -172,10 +172,7 @@ class _Fsck:
                 self._add(erasure.index, "erasure", erasure.problem)
         for note in kept:
             self._check_kept(note)
-        for fault in self.storage.faults():
-            self._add(None, "file", fault)
-        for recorded in self.storage.unplaced():
-            self._add(None, "statement", f"{recorded} was recorded and is neither integrated nor pending")
+        self._check_storage()
         return FsckReport(
             size=found.size,
             root=found.root(),
@@ -189,6 +186,12 @@ class _Fsck:
             # Those of signatures were found later than others of the same entry, or of entries after it.
             problems=sorted(self.problems, key=lambda item: (item.index is None, item.index or 0)),
         )
+
+    def _check_storage(self) -> None:
+        for fault in self.storage.faults():
+            self._add(None, "file", fault)
+        for recorded in self.storage.unplaced():
+            self._add(None, "statement", f"{recorded} was recorded and is neither integrated nor pending")
 
     def _check_record(self, record: Record) -> None:
         leaf, where = leaf_hash(record.body), f" ({record.files})" if record.files else ""
