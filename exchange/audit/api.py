@@ -9,10 +9,10 @@ from flask import Response
 from flask_smorest import Blueprint
 
 from exchange.access import Permission
-from exchange.audit import bundles, schemas, service, web
+from exchange.audit import bundles, erasable, schemas, service, web
 from exchange.audit.attestations import evidence
 from exchange.audit.verification import verify_receipt
-from exchange.web import answer, current_actor, reading, requires, run, services
+from exchange.web import answer, check, current_actor, reading, requires, run, services
 from ledger.entry import Entry, Opening
 from ledger.errors import ProofError
 
@@ -53,7 +53,9 @@ def entry(index: int) -> dict[str, Any]:
         **_describe(found),
         "receipt": receipt.to_json(),
         "openings": {
-            name: {"salt": item.salt.hex(), "value": item.value} if isinstance(item, Opening) else None
+            name: {"salt": item.salt.hex(), "value": item.value}
+            if isinstance(item, Opening)
+            else {"erased": True, "by": erasable.order_of(log, item)}
             for name, item in openings.items()
         }
         or None,
@@ -71,6 +73,25 @@ def erase(given: dict[str, Any], index: int) -> tuple[dict[str, Any], int]:
     """
     name = "audit.erase" if current_actor().is_exchange else "audit.erase_own"
     return answer(run(name, statement=service.entry_at(services().log, index).statement_id, **given))
+
+
+@blueprint.get("/erasable")
+@blueprint.arguments(schemas.ErasableQuerySchema, location="query")
+@blueprint.response(200, schemas.ErasablePageSchema)
+@requires(Permission.ACCOUNT)
+def list_erasable(given: dict[str, Any]) -> dict[str, Any]:
+    """List the entries of which the caller may erase something or has, newest first: an operator all, a firm those it signed."""
+    actor = current_actor()
+    check(erasable.permission_of(actor))
+    items, more = erasable.listed(reading(), services().log, actor, given["page"])
+    told = [
+        {
+            "index": item.entry.index, "kind": item.entry.kind, "at": item.entry.at, "statement_id": item.entry.statement_id,
+            "fields": [field.to_json() for field in item.fields],
+        }
+        for item in items
+    ]  # fmt: skip
+    return {"items": told, "next": given["page"] + 1 if more else None}
 
 
 @blueprint.get("/consistency")

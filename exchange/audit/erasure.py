@@ -11,11 +11,12 @@ from contextlib import suppress
 from typing import Any
 
 from exchange.access import Permission
+from exchange.audit.erasable import not_the_signer, order_of, signer_of
 from exchange.audit.service import record, subjects_of
 from exchange.audit.statements import STATEMENTS
-from exchange.errors import ConflictError, InvalidInputError, NotFoundError, PermissionDeniedError
+from exchange.errors import ConflictError, InvalidInputError, NotFoundError
 from exchange.steps import EXCHANGE, Step, operation
-from ledger.entry import SIGNER, Entry, Erased, Opening
+from ledger.entry import Entry, Erased, Opening
 from ledger.errors import LedgerUnavailableError
 from ledger.errors import NotFoundError as NotOnLedgerError
 
@@ -43,13 +44,8 @@ def erase_own(step: Step, *, statement: str, fields: list[str], reason: str) -> 
     """
     firm = step.actor.participant or ""
     entry, openings = _found(step, statement)
-    signer = openings.get(SIGNER)
-    if not isinstance(signer, Opening) or signer.value["participant"] != firm:
-        raise PermissionDeniedError(
-            ("Your organisation did not sign this statement.", "该声明并非由贵机构签署。"),
-            ("Ask the operator of the exchange.", "请联系交易所运营方。"),
-            code="not-the-signer",
-        )
+    if signer_of(openings) != firm:
+        raise not_the_signer()
     return _erase(step, entry, openings, fields, {"reason": _words(reason), "participant": firm}, firm)
 
 
@@ -80,12 +76,18 @@ def _erase(
             field="fields", code="not-erasable",
         )  # fmt: skip
     if gone := [name for name in wanted if isinstance(openings[name], Erased)]:
+        said = {
+            name: order_of(step.services.log, opening) for name in gone if isinstance(opening := openings[name], Erased)
+        }
+        told = {
+            name: ("", "") if by is None else (f" by entry {by}", f"（见第 {by} 条记录）") for name, by in said.items()
+        }
         raise ConflictError(
-            (f"{', '.join(gone)} was erased already.", f"{'、'.join(gone)} 已被擦除。"),
+            (f"Erased already: {', '.join(name + words[0] for name, words in told.items())}.",
+             f"已被擦除：{'、'.join(name + words[1] for name, words in told.items())}。"),
             ("Nothing is left to do.", "无需其他操作。"),
-            field="fields",
-            code="erased-already",
-        )
+            field="fields", code="erased-already",
+        )  # fmt: skip
     open_to, own = subjects_of(step.session, statement, opened=True), subjects_of(step.session, statement)
     order = record(
         step,

@@ -22,7 +22,12 @@ class EntrySchema(Schema):
     counter = fields.Integer(allow_none=True)
     leaf_hash = fields.String()
     body = fields.String(metadata={"description": "the entry's exact bytes"})
-    openings = fields.Dict(allow_none=True)
+    openings = fields.Dict(
+        allow_none=True,
+        metadata={
+            "description": "field: salt and value; of an erased one `erased` and `by`, the entry that ordered it"
+        },
+    )
     receipt = fields.Dict()
 
 
@@ -54,6 +59,29 @@ class ErasureSchema(Schema):
     erased = fields.List(fields.String())
     by = fields.String(metadata={"description": "the statement that orders the erasure"})
     receipts = fields.List(fields.Dict())
+
+
+class ErasableQuerySchema(Schema):
+    page = fields.Integer(load_default=0, validate=validate.Range(0, 1_000_000))
+
+
+class ErasableFieldSchema(Schema):
+    name = fields.String()
+    erased = fields.Boolean()
+    erased_by = fields.Integer(allow_none=True, metadata={"description": "the entry that ordered it"})
+
+
+class ErasableSchema(Schema):
+    index = fields.Integer()
+    kind = fields.String()
+    at = fields.String()
+    statement_id = fields.String()
+    fields_ = fields.List(fields.Nested(ErasableFieldSchema), data_key="fields", attribute="fields")
+
+
+class ErasablePageSchema(Schema):
+    items = fields.List(fields.Nested(ErasableSchema))
+    next = fields.Integer(allow_none=True, metadata={"description": "the next page"})
 
 
 class ConsistencyQuerySchema(Schema):

@@ -191,6 +191,7 @@ def send_bundle(statements: list[str], subject: dict[str, Any], documents: dict[
 
 
 # The pages of anchoring and of witnesses, and what callers' kept checkpoints are answered, stand on the same blueprint.
+from exchange.audit import erasure_web as _erasure_web  # noqa: E402, F401
 from exchange.audit import kept as _kept  # noqa: E402, F401
 from exchange.audit.anchoring import web as _anchoring_web  # noqa: E402, F401
 from exchange.audit.attestations import web as _attestations_web  # noqa: E402, F401

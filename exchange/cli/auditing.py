@@ -11,6 +11,7 @@ import click
 from exchange.cli.data import progress_bar
 
 if TYPE_CHECKING:
+    from exchange.audit.erasable import Field
     from exchange.supervision.replay import Deviation, Replay
 
 _SHOWN = 200
@@ -79,6 +80,43 @@ def _print(report: Replay) -> None:
         click.echo(f"{report.erased} statements could not be judged, since an opening of theirs is erased.")
     verdict = "Every one is what its signed policy gives." if report.ok else f"{len(report.deviations)} deviate."
     click.echo(click.style(verdict, fg="green" if report.ok else "red"))
+
+
+@click.command(short_help="List what can be erased, and what was.")
+@_HOME
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+@click.option(
+    "--page", type=click.IntRange(0), default=0, show_default=True, help="Page of 50 entries, the newest first."
+)
+def erasable(home: Path | None, as_json: bool, page: int) -> None:
+    """List the entries with fields that can hold a person's name or somebody's words; what they say is not shown."""
+    from exchange.access import Actor, Role
+    from exchange.application import make_operations
+    from exchange.audit import erasable as found
+    from exchange.cli.operate import settings_for
+
+    operations = make_operations(settings_for(home))
+    try:
+        with operations.database.reading() as session:
+            operator = Actor(user="system", roles=frozenset({Role.OPERATOR}))
+            items, more = found.listed(session, operations.services.log, operator, page)
+    finally:
+        operations.database.dispose()
+    if as_json:
+        told = [{"index": item.entry.index, "kind": item.entry.kind, "fields": [field.to_json() for field in item.fields]}
+                for item in items]  # fmt: skip
+        click.echo(json.dumps(told, indent=2))
+        return
+    for item in items:
+        states = [f"{field.name} ({_state(field)})" for field in item.fields]
+        click.echo(f"entry {item.entry.index}, {item.entry.kind}: {', '.join(states)}")
+    click.echo(f"More on the next page: --page {page + 1}." if more else f"{len(items)} entries.")
+
+
+def _state(field: Field) -> str:
+    if not field.is_erased:
+        return "open"
+    return "erased" if field.erased_by is None else f"erased by entry {field.erased_by}"
 
 
 @click.command(short_help="Destroy what an entry says of a person; every proof stays.")

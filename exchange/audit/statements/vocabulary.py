@@ -197,9 +197,9 @@ def kind(
     `optional` ones may be absent. Raises KeyError for a word that has no meaning yet.
     """
     types = {word: (own or {}).get(word) or FIELDS[word][0] for word in [*fields.split(), *optional.split()]}
-    return Kind(
-        name, signed_by, types, effect, counted, frozenset(optional.split()), frozenset(types.keys() & _PERSONAL)
-    )
+    # A word out of a fixed list names nobody.
+    personal = {word for word in types.keys() & _PERSONAL if not isinstance(types[word], OneOf)}
+    return Kind(name, signed_by, types, effect, counted, frozenset(optional.split()), frozenset(personal))
 
 
 def unused(kinds: Iterable[Kind]) -> set[str]:

@@ -66,6 +66,56 @@ def test_a_name_is_erased_under_record_and_every_proof_holds(told: Any, tmp_path
     assert NAME not in page.text
 
 
+def test_on_the_page_the_signer_chooses_confirms_and_sees_which_entry_says_so(told: Any, visitor: Any) -> None:
+    entry = entry_of(told, "transfer.terminated")
+    page = visitor(told.exchange, told.provider)
+    address = f"/audit/entries/{entry.index}/erasure"
+    assert address in page.get("/audit/erasures")
+    assert address in page.get(f"/audit/entries/{entry.index}")
+    assert NAME in page.get(address)
+    log = told.exchange.operations.services.log
+    before = log.size()
+    refused = page.send(address, address, 422, reason="x").text
+    for field in ("fields", "reason", "understood"):
+        assert f'id="{field}-error"' in refused or f'href="#{field}"' in refused
+    assert log.size() == before
+    page.send(address, address, fields=["reason"], reason="Request 12 of 2026.", understood="y")
+    order = entry_of(told, "opening.erased")
+    shown = page.get(address)
+    assert NAME not in shown
+    assert f"erased by entry {order.index}" in shown
+    assert f"The erasure is entry {order.index}" in shown
+    assert f"erased by entry {order.index}" in page.get("/audit/erasures")
+    assert f"erased by entry {order.index}" in page.get(f"/audit/entries/{entry.index}")
+    assert f"已被第 {order.index} 条记录擦除" in visitor(told.exchange, told.provider, "zh").get(address)
+    answer = told.client(told.provider).get(f"/api/v1/ledger/entries/{entry.index}").json
+    assert answer["openings"]["reason"] == {"erased": True, "by": order.index}
+
+
+def test_what_can_be_erased_is_listed_for_the_signer_alone_and_for_the_operator_without_the_words(
+    told: Any, visitor: Any, refused: Any
+) -> None:
+    entry = entry_of(told, "transfer.terminated")
+    address = f"/audit/entries/{entry.index}/erasure"
+    listed = lambda actor: {  # noqa: E731
+        item["index"]: [field["name"] for field in item["fields"]]
+        for item in told.client(actor).get("/api/v1/ledger/erasable").json["items"]
+    }
+    assert listed(told.provider)[entry.index] == ["reason"]
+    assert entry.index not in listed(told.consumer)
+    assert entry.index in listed(told.exchange.staff("operator"))
+    visitor(told.exchange, told.consumer).get(address, 403)
+    assert address not in visitor(told.exchange, told.consumer).get("/audit/erasures")
+    operator = visitor(told.exchange, told.exchange.staff("operator"))
+    assert address in operator.get("/audit/erasures")
+    assert NAME not in operator.get(address)
+    for actor in (told.exchange.person(told.provider, "publisher"), told.exchange.staff("auditor")):
+        visitor(told.exchange, actor).get("/audit/erasures", 403)
+        refused(told.client(actor).get("/api/v1/ledger/erasable"), 403)
+    operator.send(address, address, fields=["reason"], reason="Request 13 of 2026.", understood="y")
+    assert f"erased by entry {entry_of(told, 'opening.erased').index}" in operator.get("/audit/erasures")
+
+
 @pytest.mark.parametrize("field", ["digest", "agreement_digest", "transfer", "signer", "signature", "nothing"])
 def test_what_proves_a_deal_is_not_erased(embedded: Any, refused: Any, field: str) -> None:
     transfer = embedded.started()
@@ -178,7 +228,9 @@ def test_the_command_erases_and_says_which_entry_says_so(open_exchange: Any, mak
     done = CliRunner().invoke(main, [*arguments, "--reason", "Request 12 of 2026."])
     assert done.exit_code == 0, done.output
     assert f"Entry {entry_of(trade, 'opening.erased').index} says so" in done.output
+    listed = CliRunner().invoke(main, ["audit", "erasable", "--home", str(tmp_path / "home")])
+    assert f"reason (erased by entry {entry_of(trade, 'opening.erased').index})" in listed.output
     # No file of the database, nor its write-ahead log, holds the words any more, beside the business row they came from.
     again = CliRunner().invoke(main, [*arguments, "--reason", "Request 12 of 2026."])
     assert again.exit_code == 1
-    assert "erased already" in again.output
+    assert f"Erased already: reason by entry {entry_of(trade, 'opening.erased').index}." in again.output
