@@ -36,12 +36,23 @@ _RULES: dict[str, tuple[_Rule, _Rule, _Rule]] = {
     "mac": (_PSEUDONYM, _PSEUDONYM, _SUPPRESS),
     "gps": (("round", {"digits": 2}), ("round", {"digits": 1}), _SUPPRESS),
     "uscc": (_PSEUDONYM, _PSEUDONYM, _SUPPRESS),
+    "organisation_code": (_PSEUDONYM, _PSEUDONYM, _SUPPRESS),
+    "birth_date": (("generalize", {"unit": "year"}), ("generalize", {"unit": "year"}), _SUPPRESS),
+    # Two values show through any pseudonym.
+    "gender": (_SUPPRESS, _SUPPRESS, _SUPPRESS),
+    "age": (("generalize", {"width": 5}), ("generalize", {"width": 10}), _SUPPRESS),
+    "postcode": (("generalize", {"prefix": 3}), ("generalize", {"prefix": 2}), _SUPPRESS),
+    "address": (("generalize", {"prefix": 6}), ("generalize", {"prefix": 3}), _SUPPRESS),
     "machine_serial": (_PSEUDONYM, _PSEUDONYM, _PSEUDONYM),
+    "asset_tag": (_PSEUDONYM, _PSEUDONYM, _PSEUDONYM),
+    "plc_tag": (_PSEUDONYM, _PSEUDONYM, _SUPPRESS),
     "supplier_name": (_PSEUDONYM, _PSEUDONYM, _SUPPRESS),
     "customer_name": (_PSEUDONYM, _PSEUDONYM, _SUPPRESS),
     # The width comes from the finding, which has seen the values.
     "unit_price": (("generalize", {}), ("generalize", {}), _SUPPRESS),
+    "recipe_parameter": (("generalize", {}), ("generalize", {}), _SUPPRESS),
 }
+_STEPPED = frozenset({"unit_price", "recipe_parameter"})
 # Tried in this order where a kind's own method does not fit the column's type.
 _FALLBACKS: tuple[_Rule, ...] = (_PSEUDONYM, _SUPPRESS)
 
@@ -85,10 +96,13 @@ def _openness(rule: ColumnRule) -> int:
 
 def _for_finding(column: Any, finding: Finding, grade: int) -> ColumnRule:
     method, parameters = _RULES[finding.kind][grade - 1]
-    if finding.kind == "unit_price" and method == "generalize":
-        # Grade 2 shows prices in steps four times as wide as grade 1 does.
+    if finding.kind in _STEPPED and method == "generalize":
+        # Grade 2 shows prices and setpoints in steps four times as wide as grade 1 does.
         parameters = {} if finding.width is None else {"width": finding.width * (4 if grade == 2 else 1)}
     choices = [(method, parameters)] if method != "generalize" or parameters else []
+    if method == "generalize" and "unit" in parameters:
+        # A date in text begins with its year and its month.
+        choices.append((method, {"prefix": 4 if parameters["unit"] == "year" else 7}))
     for name, values in (*choices, *_FALLBACKS):
         rule = ColumnRule(column.name, name, values, reason=finding.kind)
         if _fits(rule, column.type):

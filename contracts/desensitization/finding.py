@@ -15,7 +15,10 @@ class Finding:
     """A column that seems to hold a kind of sensitive value; a person confirms it.
 
     `confidence` lies between 0 and 1. `matched` of the `tested` values (neither null nor empty) show the kind;
-    a finding from the name alone has `matched` 0. `width` is a fitting width of generalisation for numbers.
+    a finding from the name alone has `matched` 0. `width` is a fitting width of generalisation for numbers. `rows`
+    are the numbers of the first rows, from zero, that show it. Where the column was sampled, `error` is the most by
+    which the share `matched / tested` misses that of the whole column, 19 times in 20; it is None where every value
+    was read.
     """
 
     column: str
@@ -27,10 +30,16 @@ class Finding:
     reason_en: str
     reason_zh: str
     width: float | None = None
+    rows: tuple[int, ...] = ()
+    error: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", tuple(self.rows))
 
     def to_json(self) -> dict[str, Any]:
         """The finding as a JSON object, without any value of the column."""
-        return {name: value for name, value in vars(self).items() if value is not None}
+        document = {name: value for name, value in vars(self).items() if value is not None}
+        return document | {"rows": list(self.rows)}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Finding:

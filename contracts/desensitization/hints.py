@@ -51,8 +51,22 @@ HINTS: dict[str, Hint] = {
         "price unitprice cost fee salary wage quotation cny rmb usd", "单价 价格 成本 金额 报价 费用 工资"
     ),
     "machine_serial": _hint(
-        "serial serialno serialnumber sn assettag assetno", "序列号 出厂编号 机身号 设备编号 资产编号"
+        "serial serialno serialnumber sn machineno machinecode deviceserial", "序列号 出厂编号 机身号 设备编号 机床号"
     ),
+    "asset_tag": _hint(
+        "assettag assetno assetid assetcode assetnumber inventoryno", "资产编号 资产号 资产编码 固定资产"
+    ),
+    "plc_tag": _hint("plctag tagname plcaddress opctag nodeid modbusaddress", "点位 变量名 测点 寄存器地址 标签名"),
+    "recipe_parameter": _hint(
+        "recipe setpoint recipeparam recipeparameter targetvalue",
+        "配方 设定值 设定温度 设定压力 工艺参数 给定值",
+    ),
+    "organisation_code": _hint("orgcode organisationcode organizationcode", "组织机构代码 机构代码"),
+    "birth_date": _hint("birth birthdate birthday dateofbirth dob birthyear", "出生 生日"),
+    "gender": _hint("gender sex", "性别"),
+    "age": _hint("age", "年龄"),
+    "postcode": _hint("postcode zipcode zip postalcode", "邮编 邮政编码"),
+    "address": _hint("homeaddress postaladdress streetaddress mailingaddress residence", "住址 家庭地址 通信地址 地址"),
     "vin": _hint("vin chassis", "车架号 车辆识别"),
     "plate": _hint("plate licenseplate plateno", "车牌"),
     "uscc": _hint("uscc creditcode socialcredit", "信用代码 统一代码"),
@@ -64,6 +78,32 @@ HINTS: dict[str, Hint] = {
 _OTHER = _hint(
     "order invoice voucher batch lot ticket sequence seq timestamp epoch version firmware software revision rowid",
     "订单 单号 流水 批次 批号 发票 凭证 时间戳 版本 固件 序号",
+)
+_PERSONS = frozenset(
+    [
+        "age",
+        "years",
+        "year",
+        "person",
+        "employee",
+        "worker",
+        "staff",
+        "operator",
+        "user",
+        "customer",
+        "patient",
+        "member",
+        "ageyears",
+        "personage",
+        "employeeage",
+        "workerage",
+        "operatorage",
+        "userage",
+        "customerage",
+        "patientage",
+        "memberage",
+        "staffage",
+    ]
 )
 
 
@@ -80,6 +120,17 @@ def hinted(name: str) -> frozenset[str]:
     """The kinds that a column's name suggests."""
     words, whole = words_of(name)
     return frozenset(kind for kind, hint in HINTS.items() if hint.fits(words, whole))
+
+
+def names_age_of_a_person(name: str) -> bool:
+    """Whether a name speaks of an age and of nothing that is no person: machines and tools grow old as well."""
+    words, whole = words_of(name)
+    return "年龄" in whole or (bool(words) and words <= _PERSONS)
+
+
+def names_setpoint(name: str) -> bool:
+    """Whether a name ends as the setpoints of controllers do: `_sp`, `_set`, `SP`."""
+    return bool(re.search(r"(?:^|[_. -])(?:sp|set|setpt)$|[a-z]SP$", name, re.IGNORECASE if "_" in name else 0))
 
 
 def names_other_object(name: str) -> bool:

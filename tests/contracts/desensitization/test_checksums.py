@@ -56,6 +56,17 @@ def test_a_known_credit_code_holds_and_letters_outside_the_alphabet_do_not() -> 
     assert flags(checksums.uscc, ["9111000060003734IO"]) == [False]
 
 
+def test_known_organisation_codes_hold_and_their_neighbours_do_not() -> None:
+    values = ["D2143569X", "D21435690", "000000000", "10001000X"]
+    assert flags(checksums.organisation, values)[:2] == [True, False]
+    for body in ("D2143569", "ABCDEFGH", "12345678"):
+        assert sum(flags(checksums.organisation, [body + last for last in "0123456789X"])) == 1
+
+
+def test_a_province_is_told_from_the_first_two_digits() -> None:
+    assert flags(checksums.province, ["110101199003070010", "990101199003070010"]) == [True, False]
+
+
 def test_known_card_numbers_pass_luhn_and_their_neighbours_do_not() -> None:
     assert flags(checksums.luhn, ["4111111111111111", "4111111111111112"], 16) == [True, False]
     assert flags(checksums.luhn, ["79927398713", "79927398710"], 11) == [True, False]
