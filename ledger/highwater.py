@@ -10,6 +10,7 @@ sizes that follow. A crash of the program loses nothing of the mark; after a pow
 256 entries below what was signed, never above it.
 """
 
+import functools
 import hashlib
 import os
 import time
@@ -56,6 +57,8 @@ class _Mark:
         return cls(int.from_bytes(body[:8], "big"), body[8:])
 
 
+# Most are read again and again, and are what was written just before.
+_read = functools.lru_cache(maxsize=16)(_Mark.from_bytes)
 AHEAD = 256
 """How many sizes one sync of the mark reserves."""
 _PATIENCE = 1.0
@@ -105,8 +108,8 @@ class FileHighWater:
 
     def _latest(self, file: int) -> tuple[_Mark, int]:
         """Return the larger of the two marks and its slot. Raises VerificationError if neither can be read."""
-        slots = [os.pread(file, _SLOT, slot * _SLOT) for slot in (0, 1)]
-        found = [(mark, slot) for slot, data in enumerate(slots) if (mark := _Mark.from_bytes(data)) is not None]
+        slots = [(data := os.pread(file, 2 * _SLOT, 0))[:_SLOT], data[_SLOT:]]
+        found = [(mark, slot) for slot, data in enumerate(slots) if (mark := _read(data)) is not None]
         if found:
             return max(found, key=lambda item: item[0].size)
         if slots[0] or slots[1]:

@@ -160,7 +160,7 @@ class Log(Generic[C]):
         due = self.notary.due()
         sequenced = self.storage.write(batch, due)
         self.notary.stored(due)
-        signed = None if sequenced is None else self.notary.sign(sequenced.after, sequenced.edges)
+        signed = None if sequenced is None else self.notary.sign(sequenced.after, sequenced.before)
         return Written(tuple(item.statement_id for item in batch), sequenced, signed)
 
     def receipts(

@@ -7,15 +7,14 @@ the newest when the log rests.
 
 import threading
 import time
-from collections.abc import Mapping
 
 from ledger import checkpoint
 from ledger.errors import VerificationError
 from ledger.highwater import HighWater
-from ledger.proof import Read, knowing
+from ledger.proof import Read, of_trees
 from ledger.signatures import SigningKey
 from ledger.storage import StoredCheckpoint
-from ledger.tree import Frontier, Subtree
+from ledger.tree import Frontier
 
 STORE_ENTRIES, STORE_SECONDS = 256, 1.0
 
@@ -34,10 +33,10 @@ class Notary:
         self._stored_size = -1
         self._stored_at = float("-inf")
 
-    def sign(self, frontier: Frontier, known: Mapping[Subtree, bytes] | None = None) -> StoredCheckpoint | None:
+    def sign(self, frontier: Frontier, before: Frontier | None = None) -> StoredCheckpoint | None:
         """Return the signed checkpoint of a committed tree; None where a larger one was signed already.
 
-        `known` are subtree hashes of it, besides its peaks, that need not be read.
+        `before` is an earlier state of the tree, whose peaks then need not be read.
         Raises VerificationError where the high-water mark says that this is not the tree that was signed.
         """
         newest, root = self._newest, frontier.root()
@@ -46,7 +45,7 @@ class Notary:
                 raise VerificationError([f"at size {frontier.size} another tree was signed: the database was replaced"])
             return newest
         if self._high_water is not None and not self._high_water.reserve(
-            frontier.size, root, knowing(frontier.peaks() if known is None else known, self._read)
+            frontier.size, root, of_trees([tree for tree in (before, frontier) if tree is not None], self._read)
         ):
             return None
         made = StoredCheckpoint(frontier.size, root, checkpoint.sign(self.origin, frontier.size, root, self._key))

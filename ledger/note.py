@@ -6,7 +6,9 @@ cosignatures, are split off here and checked by `ledger.cosignature`.
 
 import base64
 import binascii
+import functools
 import hashlib
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
@@ -19,6 +21,8 @@ ML_DSA_44_COSIGNATURE = 0x06
 PUBLIC_SIZES = {ED25519: PUBLIC_SIZE, ED25519_COSIGNATURE: PUBLIC_SIZE, ML_DSA_44_COSIGNATURE: 1312}
 MAX_NOTE_BYTES = 1_000_000
 MAX_SIGNATURES = 100
+_NAME = re.compile(r"[^+\s\x00-\x1f]+")
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Verifier:
         if len(self.public) != PUBLIC_SIZES[self.kind]:
             raise SignatureError(f"a public key of the type 0x{self.kind:02x} is {PUBLIC_SIZES[self.kind]} bytes")
 
-    @property
+    @functools.cached_property
     def key_hash(self) -> bytes:
         """The four bytes that name the key in a signature line."""
         return hashlib.sha256(self.name.encode() + b"\n" + self._typed_key).digest()[:4]
@@ -88,7 +92,11 @@ def sign(text: str, name: str, key: SigningKey) -> str:
     """Return the signed note of a text. Raises SignatureError for a text that no note can carry."""
     _require_text(text)
     signature = key.unsafe_sign_bytes(text.encode("utf-8"))
-    return f"{text}\n{signature_line(Verifier(name, key.public), signature)}\n"
+    return f"{text}\n{signature_line(_own(name, key.public), signature)}\n"
+
+
+# A log signs every checkpoint under the same name and key.
+_own = functools.lru_cache(maxsize=64)(Verifier)
 
 
 def signature_line(verifier: Verifier, signature: bytes) -> str:
@@ -159,13 +167,13 @@ def decode_base64(text: str) -> bytes:
 
 
 def _is_name(name: str) -> bool:
-    return bool(name) and "+" not in name and not any(c.isspace() or c < " " for c in name)
+    return _NAME.fullmatch(name) is not None
 
 
 def _require_text(text: str) -> None:
     if not text.endswith("\n"):
         raise SignatureError("the text of a note ends in a newline")
-    if any(c < " " and c != "\n" for c in text):
+    if _CONTROL.search(text):
         raise SignatureError("the text of a note holds a control character")
     try:
         text.encode("utf-8")

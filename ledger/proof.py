@@ -7,7 +7,7 @@ right edge are joined from their peaks; so a proof reads O(log n) hashes, whatev
 from collections.abc import Callable, Mapping, Sequence
 
 from ledger.errors import ProofError
-from ledger.tree import Subtree, fold, peaks
+from ledger.tree import Frontier, Subtree, fold, peaks
 
 _Range = tuple[int, int]
 Read = Callable[[Sequence[Subtree]], Sequence[bytes]]
@@ -48,6 +48,18 @@ def knowing(known: Mapping[Subtree, bytes], read: Read) -> Read:
             return [known[subtree] for subtree in subtrees]
         found = dict(zip(missing, read(missing), strict=True))
         return [known[subtree] if subtree in known else found[subtree] for subtree in subtrees]
+
+    return answer
+
+
+def of_trees(trees: Sequence[Frontier], read: Read) -> Read:
+    """Return a `read` that knows the peaks of some trees, and asks `read` for everything else."""
+
+    def answer(subtrees: Sequence[Subtree]) -> Sequence[bytes]:
+        for tree in trees:
+            if subtrees == peaks(0, tree.size):
+                return tree.hashes
+        return knowing({key: value for tree in trees for key, value in tree.peaks().items()}, read)(subtrees)
 
     return answer
 

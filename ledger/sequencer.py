@@ -157,7 +157,7 @@ class Sequencer:
     def _answer(self, sequenced: Sequenced, ids: Sequence[str]) -> None:
         signed = None
         with suppress(LedgerError):
-            signed = self._notary.sign(sequenced.after, sequenced.edges)
+            signed = self._notary.sign(sequenced.after, sequenced.before)
         if signed is None or signed.size != sequenced.after.size:
             self._release()
             return

@@ -9,11 +9,13 @@ A storage keeps every leaf hash, and of the subtrees those of KEPT_LEVEL and abo
 nine tenths of all, are cheaper to compute from their few leaves than to keep.
 """
 
+import functools
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ledger.errors import ProofError
-from ledger.hashing import EMPTY_ROOT, HASH_SIZE, node_hash
+from ledger.hashing import EMPTY_ROOT, HASH_SIZE, NODE, node_hash
 
 Subtree = tuple[int, int]
 """A complete subtree: its level and its index on that level."""
@@ -31,7 +33,8 @@ def hash_count(size: int) -> int:
     return 2 * size - size.bit_count()
 
 
-def peaks(start: int, stop: int) -> list[Subtree]:
+@functools.lru_cache(maxsize=4096)
+def peaks(start: int, stop: int) -> tuple[Subtree, ...]:
     """Return the complete subtrees that make up the leaves start..stop, left to right.
 
     Requires 0 <= start <= stop and a range that is a subtree of some tree: start is a multiple of
@@ -42,7 +45,7 @@ def peaks(start: int, stop: int) -> list[Subtree]:
         level = (stop - start).bit_length() - 1
         found.append((level, start >> level))
         start += 1 << level
-    return found
+    return tuple(found)
 
 
 def kept(subtree: Subtree) -> list[Subtree]:
@@ -68,6 +71,12 @@ def completed(index: int) -> list[Subtree]:
 
 def fold(hashes: Sequence[bytes]) -> bytes:
     """Return the hash over the peaks of a range, joined from the right. Empty gives SHA-256("")."""
+    return hashes[0] if len(hashes) == 1 else _fold(tuple(hashes))
+
+
+# The root of one tree is asked for when it is signed, when it is marked, and when the next one is.
+@functools.lru_cache(maxsize=256)
+def _fold(hashes: tuple[bytes, ...]) -> bytes:
     if not hashes:
         return EMPTY_ROOT
     result = hashes[-1]
@@ -86,7 +95,7 @@ class Frontier:
     def __post_init__(self) -> None:
         if self.size < 0 or len(self.hashes) != self.size.bit_count():
             raise ProofError(f"a tree of {self.size} leaves does not have {len(self.hashes)} peaks")
-        if any(len(peak) != HASH_SIZE for peak in self.hashes):
+        if not {HASH_SIZE}.issuperset(map(len, self.hashes)):
             raise ProofError("a peak is not a 32-byte hash")
 
     def root(self) -> bytes:
@@ -102,10 +111,18 @@ class Frontier:
 
         The hashes belong at consecutive positions from `hash_count(self.size)` on.
         """
-        growth, created = Growth(self), []
+        # What `Growth.add` does leaf by leaf, without its calls, which take longer than the hashes.
+        size, hashes, created, sha256 = self.size, list(self.hashes), [], hashlib.sha256
         for leaf in leaves:
-            created += growth.add(leaf)
-        return growth.frontier(), created
+            created.append(leaf)
+            current, remaining = leaf, size
+            while remaining & 1:
+                current = sha256(NODE + hashes.pop() + current).digest()
+                created.append(current)
+                remaining >>= 1
+            hashes.append(current)
+            size += 1
+        return Frontier(size, tuple(hashes)), created
 
     def to_bytes(self) -> bytes:
         """Return the peaks, 32 bytes each, left to right."""

@@ -63,11 +63,6 @@ class Sequenced:
         """The index of the first one."""
         return self.before.size
 
-    @property
-    def edges(self) -> Mapping[Subtree, bytes]:
-        """The peaks of the tree before and after."""
-        return self.before.peaks() | self.after.peaks()
-
     @cached_property
     def hashes(self) -> Mapping[Subtree, bytes]:
         """The subtrees that there are, as far as the proofs of these entries need them."""

@@ -210,7 +210,7 @@ def _judge(check, case, probe):
 
 
 def test_peaks_cover_a_range_from_the_largest_on():
-    assert peaks(0, 7) == [(2, 0), (1, 2), (0, 6)]
-    assert peaks(4, 7) == [(1, 2), (0, 6)]
-    assert peaks(3, 3) == []
+    assert peaks(0, 7) == ((2, 0), (1, 2), (0, 6))
+    assert peaks(4, 7) == ((1, 2), (0, 6))
+    assert peaks(3, 3) == ()
     assert fold([]) == EMPTY_ROOT

@@ -55,7 +55,7 @@ class Sqlite:
                 pooled.info[_SECURE] = True
             driver.execute("BEGIN IMMEDIATE")
             try:
-                sequenced = self._append(driver, _head(driver.execute(sql.LOCK_HEAD_SQLITE).fetchone()), batch)
+                sequenced = self._append(driver, _head(driver.execute(sql.HEAD).fetchone()), batch)
                 if signed is not None:
                     driver.execute(_ADD_CHECKPOINT, (signed.size, signed.root, signed.note))
                 driver.execute("COMMIT")
@@ -68,13 +68,12 @@ class Sqlite:
     def _append(self, driver: Any, head: Head, batch: Sequence[Admitted]) -> Sequenced:
         placed = place(head, [row_of(item) for item in batch])
         placing = list(enumerate(placed.statements, placed.sequenced.start))
-        driver.executemany(sql.ADD_STATEMENT, [(row[0], index) for index, row in placing])
-        driver.executemany(sql.ADD_AGREEMENT, [(row[1], row[2], index) for index, row in placing if row[1] is not None])
+        _insert(driver, sql.ADD_STATEMENTS, [(row[0], index) for index, row in placing])
+        _insert(driver, sql.ADD_AGREEMENTS, [(row[1], row[2], index) for index, row in placing if row[1] is not None])
         opened = [(row[0], item) for row, item in zip(placed.statements, batch, strict=True) if item.openings]
-        driver.executemany(sql.ADD_OPENINGS, [(key, *pack(item, self._keys)) for key, item in opened])
-        driver.executemany(sql.ADD_ENTRY, placed.entries)
-        if placed.hashes:
-            driver.executemany(sql.ADD_HASH, placed.hashes)
+        _insert(driver, sql.ADD_OPENINGS, [(key, *pack(item, self._keys)) for key, item in opened])
+        _insert(driver, sql.ADD_ENTRIES, placed.entries)
+        _insert(driver, sql.ADD_HASHES, placed.hashes)
         if driver.execute(sql.MOVE_HEAD, placed.move).rowcount != 1:
             raise LedgerUnavailableError("another writer has moved the head of the log")
         return placed.sequenced
@@ -128,6 +127,16 @@ class Sqlite:
             if time.monotonic() > deadline:
                 raise LedgerUnavailableError("the write-ahead log is in use; its traces are removed later")
             time.sleep(0.01)
+
+
+def _insert(driver: Any, text: str, rows: Sequence[Sequence[Any]]) -> None:
+    """Insert rows, as many as can be with each call of SQLite: every call lets other threads run, and waits for them."""
+    place = 0
+    for count in sql.AT_ONCE:
+        while len(rows) - place >= count:
+            some = rows[place : place + count]
+            driver.execute(sql.rows(text, len(some[0]), count), [value for row in some for value in row])
+            place += count
 
 
 def _head(row: Any) -> Head:

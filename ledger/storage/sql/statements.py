@@ -3,15 +3,27 @@
 A question mark stands for a parameter; `spelled` gives a text in the spelling of a database's driver.
 """
 
+import functools
+
 BATCH = 256
 """How many entries one transaction sequences or reads at most; the texts say it in figures."""
 NO_CHECKPOINT = -1
 """What the first checkpoint names as its predecessor."""
 
+AT_ONCE = (64, 16, 4, 1)
+"""How many rows one INSERT brings on SQLite. There are so few sizes that each is prepared once and for all."""
+
 
 def spelled(text: str, *, sqlite: bool) -> str:
     """Return a text with the placeholders of the driver: `?` on SQLite, `%s` on PostgreSQL."""
     return text if sqlite else text.replace("?", "%s")
+
+
+@functools.lru_cache(maxsize=64)
+def rows(text: str, columns: int, count: int) -> str:
+    """Return an INSERT of so many rows."""
+    row = f"({', '.join('?' * columns)})"
+    return f"{text} {', '.join([row] * count)}"
 
 
 # One statement, so that what it says is consistent on both databases at any isolation level.
@@ -23,14 +35,16 @@ VIEW = """
     LEFT JOIN ledger_entries e ON e."index" = s."index"
 """
 
-ADD_STATEMENT = 'INSERT INTO ledger_statements (statement_id, "index") VALUES (?, ?)'
-ADD_AGREEMENT = 'INSERT INTO ledger_agreements (agreement, counter, "index") VALUES (?, ?, ?)'
-ADD_OPENINGS = "INSERT INTO ledger_openings (statement_id, subject, packed) VALUES (?, ?, ?)"
-ADD_ENTRY = 'INSERT INTO ledger_entries ("index", leaf_hash, body) VALUES (?, ?, ?)'
-ADD_HASH = "INSERT INTO ledger_hashes (position, hash) VALUES (?, ?)"
-MOVE_HEAD = "UPDATE ledger_head SET size = ?, frontier = ?, last_leaf = ? WHERE size = ?"
+# Each of these is followed by one row of parameters or several.
+ADD_STATEMENTS = 'INSERT INTO ledger_statements (statement_id, "index") VALUES'
+ADD_AGREEMENTS = 'INSERT INTO ledger_agreements (agreement, counter, "index") VALUES'
+ADD_OPENINGS = "INSERT INTO ledger_openings (statement_id, subject, packed) VALUES"
+ADD_ENTRIES = 'INSERT INTO ledger_entries ("index", leaf_hash, body) VALUES'
+ADD_HASHES = "INSERT INTO ledger_hashes (position, hash) VALUES"
+MOVE_HEAD = "UPDATE ledger_head SET size = ?, frontier = ?, last_leaf = ? WHERE id = 1 AND size = ?"
 # Writing first takes SQLite's lock before anything is read that could go stale.
 LOCK_HEAD_SQLITE = "UPDATE ledger_head SET size = size RETURNING size, frontier, last_leaf"
+HEAD = "SELECT size, frontier, last_leaf FROM ledger_head"
 LOCK_HEAD_POSTGRESQL = "SELECT size, frontier, last_leaf FROM ledger_head FOR UPDATE"
 FOUND = "INSERT INTO ledger_head (id, size, frontier) VALUES (1, 0, ?) ON CONFLICT DO NOTHING"
 
