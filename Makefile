@@ -46,7 +46,7 @@ test: $(VENV)/.tested ## install and pass all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
 
 test-s3: $(VENV)/.tested ## the object-store suite on a real one-node Ceph RADOS gateway (needs Debian's ceph packages)
-	@bash tests/s3/ceph.sh $(BIN)/python -m pytest tests/exchange/test_objects.py $(ARGS)
+	@bash tests/s3/ceph.sh $(BIN)/python -m pytest tests/exchange/test_objects.py tests/exchange/audit/test_tiles.py $(ARGS)
 
 test-chain: $(VENV)/.tested $(VYPER) $(if $(NODE),,$(ANVIL)) ## anchoring on a real node, and the contract compiled anew (needs npm, or NODE=address)
 	@EXCHANGE_TEST_VYPER=$(abspath $(VYPER)) $(if $(NODE),EXCHANGE_TEST_NODE=$(NODE) EXCHANGE_TEST_NODE_KEY=$(NODE_KEY),EXCHANGE_TEST_ANVIL=$(abspath $(ANVIL))) \

@@ -49,14 +49,35 @@ class ObjectStore(Protocol):
 def make_object_store(settings: Settings) -> ObjectStore:
     """Return the store that `settings.object_store` names: a folder, or s3://bucket/prefix. Raises SettingsError without boto3."""
     if settings.object_store.startswith("s3://"):
-        if importlib.util.find_spec("boto3") is None:
-            raise SettingsError(
-                ("The S3 store needs the package boto3, which is not installed.", "S3 存储需要 boto3 软件包，但尚未安装。"),
-                ("Install the extra: pip install 'industrial-data-exchange[s3]'.", "请安装附加组件：pip install 'industrial-data-exchange[s3]'。"),
-                field="object_store",
-            )  # fmt: skip
         return S3Store(settings)
     return FolderStore(Path(settings.object_store))
+
+
+def s3_client(settings: Settings) -> Any:
+    """Return a client of the S3 server that the settings name. Raises SettingsError without boto3."""
+    if importlib.util.find_spec("boto3") is None:
+        raise SettingsError(
+            ("The S3 store needs the package boto3, which is not installed.", "S3 存储需要 boto3 软件包，但尚未安装。"),
+            ("Install the extra: pip install 'industrial-data-exchange[s3]'.", "请安装附加组件：pip install 'industrial-data-exchange[s3]'。"),
+            field="object_store",
+        )  # fmt: skip
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(
+        "s3",
+        endpoint_url=settings.s3_endpoint or None,
+        region_name=settings.s3_region,
+        aws_access_key_id=settings.s3_access_key or None,
+        aws_secret_access_key=settings.s3_secret_key or None,
+        config=Config(
+            connect_timeout=10,
+            retries={"max_attempts": 4, "mode": "standard"},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            s3={"addressing_style": "path"} if settings.s3_endpoint else {},
+        ),
+    )
 
 
 def file_digest(path: Path) -> str:
@@ -134,25 +155,9 @@ class S3Store:
     """Objects in one bucket of an S3-compatible server, written with If-None-Match so that none is replaced."""
 
     def __init__(self, settings: Settings) -> None:
-        import boto3
-        from botocore.config import Config
-
         bucket, _, prefix = settings.object_store.removeprefix("s3://").partition("/")
         self._bucket, self._prefix = bucket, prefix.strip("/") + "/" if prefix.strip("/") else ""
-        self._client = boto3.client(
-            "s3",
-            endpoint_url=settings.s3_endpoint or None,
-            region_name=settings.s3_region,
-            aws_access_key_id=settings.s3_access_key,
-            aws_secret_access_key=settings.s3_secret_key,
-            config=Config(
-                connect_timeout=10,
-                retries={"max_attempts": 4, "mode": "standard"},
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-                s3={"addressing_style": "path"} if settings.s3_endpoint else {},
-            ),
-        )
+        self._client = s3_client(settings)
 
     def _key(self, digest: str) -> str:
         return f"{self._prefix}{digest[:2]}/{digest[2:]}"

@@ -28,6 +28,7 @@ from exchange.web import current_actor, reading, requires, run, services, show_i
 from ledger.entry import Entry, Opening
 from ledger.errors import NotFoundError as NotOnLedgerError
 from ledger.receipt import Receipt
+from ledger.tiles.bucket import BRIEFLY, CHECKPOINT_TYPE
 
 blueprint = Blueprint("audit", __name__)
 _PER_PAGE = 50
@@ -131,7 +132,10 @@ def verify() -> str:
 def checkpoint() -> Response:
     """Give the newest signed checkpoint (C2SP tlog-checkpoint); with `old`, the proof that it extends that size before it."""
     if "old" not in request.args:
-        return Response(services().log.checkpoint(), mimetype="text/plain")
+        response = Response(services().log.checkpoint(), content_type=CHECKPOINT_TYPE)
+        response.headers["Cache-Control"] = BRIEFLY
+        response.add_etag()
+        return response.make_conditional(request)
     old = request.args.get("old", 0, type=int)
     return Response(service.extension(services().log, old)["extension"], mimetype="text/plain")
 
@@ -190,8 +194,9 @@ def send_bundle(statements: list[str], subject: dict[str, Any], documents: dict[
     return response
 
 
-# The pages of anchoring and of witnesses, and what callers' kept checkpoints are answered, stand on the same blueprint.
+# The pages of anchoring and of witnesses, the tiles, and what callers' kept checkpoints are answered, stand on the same blueprint.
 from exchange.audit import erasure_web as _erasure_web  # noqa: E402, F401
 from exchange.audit import kept as _kept  # noqa: E402, F401
+from exchange.audit import tiles as _tiles  # noqa: E402, F401
 from exchange.audit.anchoring import web as _anchoring_web  # noqa: E402, F401
 from exchange.audit.attestations import web as _attestations_web  # noqa: E402, F401

@@ -1,4 +1,4 @@
-"""Commands that audit the record itself: replay makes every decision again, erase destroys what an entry says of a person."""
+"""Commands of the record itself: replay makes every decision again, publish writes the public log, erase destroys what it says of a person."""
 
 from __future__ import annotations
 
@@ -80,6 +80,31 @@ def _print(report: Replay) -> None:
         click.echo(f"{report.erased} statements could not be judged, since an opening of theirs is erased.")
     verdict = "Every one is what its signed policy gives." if report.ok else f"{len(report.deviations)} deviate."
     click.echo(click.style(verdict, fg="green" if report.ok else "red"))
+
+
+@click.command(short_help="Bring the log's static files in a folder or an S3 bucket up to date.")
+@_HOME
+@click.argument("to", metavar="TO")
+def publish(home: Path | None, to: str) -> None:
+    """Write the public log as static files (tlog-tiles) to TO, a folder or s3://BUCKET/PREFIX, or bring those there up to date.
+
+    Any file server can serve them. They hold what everybody may read, and nothing else.
+    """
+    from exchange.application import make_operations
+    from exchange.audit import publishing
+    from exchange.cli.operate import settings_for
+
+    operations = make_operations(settings_for(home))
+    try:
+        with progress_bar() as bar:
+            task = bar.add_task("Publishing", total=1.0)
+            made = publishing.publish(
+                operations.services, to, lambda done, total: bar.update(task, completed=done / max(1, total))
+            )
+    finally:
+        operations.database.dispose()
+    click.echo(f"{to} holds the log at size {made.size}, before {made.before}; {made.written} files were written.")
+    click.echo(f"Whoever has them checks them with: python -m ledger fsck FOLDER --key {operations.services.log.vkey}")
 
 
 @click.command(short_help="List what can be erased, and what was.")

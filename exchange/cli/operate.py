@@ -12,7 +12,7 @@ import click
 from exchange import files
 from exchange.cli.anchoring import anchor
 from exchange.cli.attesting import attest
-from exchange.cli.auditing import erasable, erase, replay
+from exchange.cli.auditing import erasable, erase, publish, replay
 from exchange.cli.demo import demo
 from exchange.config import Settings, load
 from exchange.errors import ExchangeError, InvalidInputError, NotFoundError, SettingsError
@@ -184,6 +184,7 @@ def export(
 audit.add_command(anchor)
 audit.add_command(attest)
 audit.add_command(replay)
+audit.add_command(publish)
 audit.add_command(erasable)
 audit.add_command(erase)
 

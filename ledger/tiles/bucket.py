@@ -37,7 +37,8 @@ class BucketTarget:
             if found is None:
                 return None
             if path == CHECKPOINT:
-                self._tag = found["ETag"]
+                # Not every server takes it back in quotes.
+                self._tag = found["ETag"].strip('"')
             data: bytes = found["Body"].read()
             return data
 

@@ -1,0 +1,49 @@
+"""Publishing the log to a folder or an S3 bucket, from which any file server or the bucket itself serves it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from exchange.config import Settings
+from exchange.errors import InvalidInputError, StorageError
+from exchange.objects import s3_client
+from exchange.steps import Services
+from ledger.errors import LedgerError, LedgerUnavailableError, VerificationError
+from ledger.tiles import BucketTarget, Exported, FolderTarget, Target, export
+from ledger.tiles.bucket import SCHEME
+
+
+def publish(services: Services, to: str, progress: Callable[[int, int], None] | None = None) -> Exported:
+    """Bring the published files up to the log's newest checkpoint.
+
+    `to` is a folder, or s3://bucket/prefix on the object store's server. Raises InvalidInputError where another log lies
+    there or another export writes there, StorageError where nothing can be written.
+    """
+    log = services.log
+    log.integrate()
+    signed = log.latest()
+    try:
+        with _target(services.settings, to) as target:
+            return export(log.storage, signed, log.vkey, target, progress=progress)
+    except LedgerUnavailableError as error:
+        raise StorageError(
+            (f"The log cannot be published to {to}: {error}.", f"无法将账本发布到 {to}：{error}。"),
+            ("Mend the place and publish again; what is there already stays a whole log.", "请修复目标位置后重新发布；已有内容仍是一份完整的账本。"),
+        ) from error  # fmt: skip
+    except (VerificationError, LedgerError) as error:
+        raise InvalidInputError(
+            (f"The log is not published to {to}: {error}.", f"账本未发布到 {to}：{error}。"),
+            ("Name an empty place, or the one of this log; check the log itself with `python -m ledger fsck`.", "请指定空位置或本账本已有的位置；账本本身可用 `python -m ledger fsck` 检查。"),
+            field="to",
+        ) from error  # fmt: skip
+
+
+@contextmanager
+def _target(settings: Settings, to: str) -> Iterator[Target]:
+    if to.startswith(SCHEME):
+        yield BucketTarget(s3_client(settings), to)
+    else:
+        with FolderTarget.locked(Path(to)) as folder:
+            yield folder
