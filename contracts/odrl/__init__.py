@@ -11,9 +11,11 @@ from contracts.odrl.compiler import unknowns
 from contracts.odrl.decision import Decision, Deny, Obligation, Permit, Reason, Request, World
 from contracts.odrl.describe import describe
 from contracts.odrl.evaluate import evaluate
+from contracts.odrl.inheritance import inherit
 from contracts.odrl.jsonld import parse
 from contracts.odrl.model import (
     Action,
+    Collection,
     Constraint,
     Duty,
     LogicalConstraint,
@@ -28,6 +30,7 @@ from contracts.odrl.vocabulary import PURPOSES
 __all__ = [
     "PURPOSES",
     "Action",
+    "Collection",
     "Constraint",
     "Decision",
     "Deny",
@@ -45,6 +48,7 @@ __all__ = [
     "World",
     "describe",
     "evaluate",
+    "inherit",
     "parse",
     "templates",
     "unknowns",

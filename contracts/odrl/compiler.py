@@ -5,13 +5,15 @@ The compiled form is kept on the policy, so that a decision costs the comparison
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from contracts.odrl import phrases
 from contracts.odrl.conditions import Node, Report, compile_all, report_others
-from contracts.odrl.decision import Reason, Request
+from contracts.odrl.decision import Reason, Request, World
 from contracts.odrl.duties import CompiledDuty, compile_duties
+from contracts.odrl.members import Meant, compile_members
 from contracts.odrl.model import JSON, Duty, Other, Permission, Policy, Prohibition
 from contracts.odrl.vocabulary import (
     COMMON_ACTIONS,
@@ -36,20 +38,22 @@ class CompiledRule:
     path: str
     action: str
     covers: frozenset[str]
-    assignees: frozenset[str] | None
-    targets: frozenset[str] | None
+    assignees: Meant | None
+    targets: Meant | None
     condition: Node | None
     duties: tuple[CompiledDuty, ...] = ()
     detail_en: str = ""
     detail_zh: str = ""
 
-    def fits(self, action: str, request: Request) -> bool:
-        """Whether the rule speaks of this action, party and data at all."""
-        return (
-            action in self.covers
-            and (self.assignees is None or request.assignee in self.assignees)
-            and (self.targets is None or request.target in self.targets)
-        )
+    def fits(self, action: str, request: Request, world: World) -> bool | None:
+        """Whether the rule speaks of this action, party and data; None where that is not known."""
+        if action not in self.covers:
+            return False
+        party = self.assignees is None or self.assignees.decide(request.assignee, request, world)
+        if party is False:
+            return False
+        asset = self.targets is None or self.targets.decide(request.target, request, world)
+        return asset if party or asset is False else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +97,13 @@ def _compile(policy: Policy) -> CompiledPolicy:
     return CompiledPolicy(tuple(problems), permissions, prohibitions, obligations, conflict)
 
 
+_RULE = re.compile(r"\$(?:\.inheritFrom\['[^']*'\])*\.(?:permission|prohibition|obligation)(?:\[\d+\])?")
+
+
 def _rule_of(path: str) -> str:
     """The path of the rule that a path lies in: `$.permission[0].constraint[1]` gives `$.permission[0]`."""
-    head, bracket, _ = path.partition("]")
-    return head + bracket if bracket and head.startswith("$.") else "$"
+    found = _RULE.match(path)
+    return found[0] if found else "$"
 
 
 def _check_policy(policy: Policy, report: Report) -> None:
@@ -107,6 +114,8 @@ def _check_policy(policy: Policy, report: Report) -> None:
     for profile in policy.profiles:
         if profile not in PROFILES:
             report("$.profile", "profile", profile, sorted(PROFILES))
+    for parent in policy.inherits:
+        report("$.inheritFrom", "inheritFrom", parent, None)
     report_others(tuple(other for other in policy.others if other.key != "@context"), report)
     for other in policy.others:
         if other.key == "@context" and not _harmless(other):
@@ -149,17 +158,11 @@ def _rule(rule: Permission | Prohibition | Duty, policy: Policy, report: Report,
         path=rule.path,
         action=name,
         covers=included(name),
-        assignees=_meant(rule.assignees, policy.assignee),
-        targets=_meant(rule.targets, policy.target),
+        assignees=compile_members(rule.assignees, policy.assignee, keys, report),
+        targets=compile_members(rule.targets, policy.target, keys, report),
         condition=compile_all(conditions, keys, rule.path, report),
         **more,
     )
-
-
-def _meant(own: tuple[str, ...], shared: str | None) -> frozenset[str] | None:
-    if own:
-        return frozenset(own)
-    return None if shared is None else frozenset({shared})
 
 
 def known_action(name: str) -> str | None:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from contracts.odrl.decision import Reason, Request, World
-from contracts.odrl.model import JSON, Condition, Constraint
+from contracts.odrl.model import JSON, REFERENCE, Condition, Constraint
 from contracts.odrl.operands import OPERANDS
 from contracts.odrl.operators import NotUnderstoodError, Test, any_of, build, one_of
 from contracts.odrl.phrases import expected
@@ -179,6 +179,10 @@ def _atom(constraint: Constraint, keys: tuple[str, ...], report: Report) -> Node
         report(f"{constraint.path}.operator", "operator", constraint.operator, list(OPERATORS))
         return Never()
     if operand is None:
+        return Never()
+    if any(value.datatype == REFERENCE for value in constraint.right):
+        named = [value.text for value in constraint.right]
+        report(f"{constraint.path}.rightOperandReference", "reference", named, ["rightOperand"])
         return Never()
     try:
         test = build(operand, constraint)

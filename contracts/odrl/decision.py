@@ -71,8 +71,8 @@ class World:
     action; the first of these that is there is taken. `first_use` is None while there was none. `paid_fen`
     is what the assignee has paid under the agreement. `attributes` holds verified facts by left operand,
     and under `event` the periods of events: name to (start, end), where a missing start means "has not
-    begun" and a missing end "lasts". `broader` says of a term which terms it is a kind or a part of. Raises
-    RequestError for a time without zone.
+    begun" and a missing end "lasts". `broader` says of a term, a party or an asset what it is a kind, a part or a
+    member of. Raises RequestError for a time without zone.
     """
 
     counts: Mapping[str, int] = field(default_factory=_nothing)
@@ -92,8 +92,8 @@ class Reason:
     """Why something is denied.
 
     `code` is one of: `unknown` (the policy says something that is not understood), `request` (the requested
-    action is not known), `empty`, `action`, `assignee`, `target` (no permission fits), `constraint` (not
-    met), `undecided` (a fact is not known), `choice` (an `or` or `xone` is not met), `unpaid`, `overdue` (a
+    action is not known), `empty`, `action`, `assignee`, `target` (no permission fits), `member` (whether
+    somebody or something belongs to a group is not known), `constraint` (not met), `undecided` (a fact is not known), `choice` (an `or` or `xone` is not met), `unpaid`, `overdue` (a
     duty stands against it), `prohibited`, `not-excluded` (a prohibition may apply, a fact is not known) and
     `conflict`.
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from contracts.odrl import phrases, words
 from contracts.odrl.compiler import unknowns
-from contracts.odrl.model import Action, Constraint, Duty, Permission, Policy, Prohibition, Rule
+from contracts.odrl.model import Action, Constraint, Duty, Member, Permission, Policy, Prohibition, Rule
 from contracts.odrl.reasons import explain
 from contracts.odrl.words import chinese, pick
 
@@ -52,16 +52,33 @@ def _without_action(rule: Permission | Prohibition) -> Rule:
 
 def _who(rule: Rule, policy: Policy, locale: str) -> str:
     if rule.assignees and rule.assignees != (policy.assignee,):
-        return words.join([f"“{party}”" for party in rule.assignees], locale, "and")
+        return words.join([_member(party, locale) for party in rule.assignees], locale, "and")
     return pick(locale, "The consumer", "使用方")
+
+
+def _member(member: Member, locale: str) -> str:
+    """One party or asset by its name, a group by what belongs to it."""
+    if isinstance(member, str):
+        return f"“{member}”"
+    conditions = [phrases.of(condition, locale, prohibits=True) for condition in member.refinements]
+    named = member.uid or member.source
+    assets = member.kind == "AssetCollection"
+    if chinese(locale):
+        group = f"群组“{named}”中" if named else ""
+        fitting = f"符合下列条件（{'；'.join(conditions)}）" if conditions else ""
+        return f"{group}{fitting}的{'各数据集' if assets else '各成员'}"
+    what = "every dataset" if assets else "every party"
+    group = f" of the group “{named}”" if named else ""
+    return " ".join([f"{what}{group}", *_listed(conditions)])
 
 
 def _what(rules: Sequence[Rule], policy: Policy, locale: str) -> str:
     data = None
     targets = rules[0].targets
     if targets and targets != (policy.target,):
-        names = words.join([f"“{target}”" for target in targets], locale, "and")
-        data = pick(locale, f"the dataset {names}", f"数据集{names}")
+        names = words.join([_member(target, locale) for target in targets], locale, "and")
+        single = all(isinstance(target, str) for target in targets)
+        data = pick(locale, f"the dataset {names}", f"数据集{names}") if single else names
     actions = list(dict.fromkeys(words.action(rule.action.name, locale, data) for rule in rules))
     return words.join(actions, locale)
 
@@ -78,7 +95,7 @@ def _permission(rules: list[Permission], policy: Policy, locale: str) -> str:
     conditions = _conditions(rules[0], locale, prohibits=False)
     if chinese(locale):
         return f"{who}可以{what}{'：' if conditions else ''}{'；'.join(conditions)}。"
-    return f"{' '.join([f'{who} may {what}', *_listed(conditions)])}."
+    return f"{_upper(' '.join([f'{who} may {what}', *_listed(conditions)]))}."
 
 
 def _prohibition(rules: list[Prohibition], policy: Policy, locale: str) -> str:
@@ -89,7 +106,7 @@ def _prohibition(rules: list[Prohibition], policy: Policy, locale: str) -> str:
             return f"{who}不得{what}。"
         together = "同时" if len(conditions) > 1 else ""
         return f"{together}符合下列情形时，{who}不得{what}：{'；'.join(conditions)}。"
-    return f"{' '.join([f'{who} may not {what}', *_listed(conditions)])}."
+    return f"{_upper(' '.join([f'{who} may not {what}', *_listed(conditions)]))}."
 
 
 def _listed(conditions: list[str]) -> list[str]:
@@ -138,6 +155,10 @@ def _if_undone(sentence: str, locale: str) -> str:
     return pick(locale, f"If this is not done: {_lower(sentence)}", f"若未履行上述义务：{sentence}")
 
 
+def _upper(sentence: str) -> str:
+    return sentence[0].upper() + sentence[1:]
+
+
 def _lower(sentence: str) -> str:
     return sentence[0].lower() + sentence[1:]
 
@@ -166,4 +187,6 @@ def _terms(duty: Duty, locale: str, remedial: bool) -> words.DutyTerms:
         elif condition.left_operand == "recipient":
             party = party or text
     assignee = duty.assignees[0] if len(duty.assignees) == 1 else None
+    if not isinstance(assignee, str):
+        assignee = None
     return words.DutyTerms(due, not_before, party, amount, assignee, remedial)

@@ -11,16 +11,19 @@ from typing import Any
 
 from contracts.odrl.model import (
     OPAQUE,
+    REFERENCE,
     Action,
     Condition,
     Duty,
     LogicalConstraint,
+    Member,
     Other,
     Permission,
     Policy,
     Prohibition,
     Value,
 )
+from contracts.odrl.vocabulary import DSPACE, PREFIXES
 
 
 def dump(policy: Policy) -> dict[str, Any]:
@@ -37,6 +40,8 @@ def dump(policy: Policy) -> dict[str, Any]:
             document[name] = text
     if policy.profiles:
         document["profile"] = _one_or_many(policy.profiles)
+    if policy.inherits:
+        document["inheritFrom"] = _one_or_many(policy.inherits)
     if policy.permissions:
         document["permission"] = [_permission(rule) for rule in policy.permissions]
     if policy.prohibitions:
@@ -44,6 +49,32 @@ def dump(policy: Policy) -> dict[str, Any]:
     if policy.obligations:
         document["obligation"] = [_duty(rule) for rule in policy.obligations]
     return _with_others(document, policy.others)
+
+
+def dump_jsonld(policy: Policy) -> dict[str, Any]:
+    """The policy as a JSON-LD document that any JSON-LD processor reads with the same meaning."""
+    document = dump(policy)
+    stated = document.pop("@context", None)
+    if stated is None:
+        stated = ["http://www.w3.org/ns/odrl.jsonld", {"dspace": DSPACE, "ex": PREFIXES["ex"]}]
+        if "timestamp" in document:
+            document["dspace:timestamp"] = document.pop("timestamp")
+    written: dict[str, Any] = _whole(document)
+    return {"@context": stated, **written}
+
+
+def _whole(value: Any) -> Any:
+    """The value with each refined action named by `rdf:value`: as an `@id` its name would be a relative address."""
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    document = {key: _whole(item) for key, item in value.items()}
+    action = document.get("action")
+    if isinstance(action, dict):
+        name = action.pop("@id")
+        document["action"] = {"rdf:value": {"@id": name if ":" in name else f"odrl:{name}"}, **action}
+    return document
 
 
 def _one_or_many(words: tuple[str, ...]) -> str | list[str]:
@@ -78,19 +109,33 @@ def _duty(rule: Duty) -> dict[str, Any]:
 
 
 def _rule(rule: Permission | Prohibition | Duty) -> dict[str, Any]:
-    document: dict[str, Any] = {"action": _action(rule.action)}
+    document: dict[str, Any] = {} if rule.action.name == "" else {"action": _action(rule.action)}
     if rule.uid is not None:
         document["@id"] = rule.uid
-    for name, words in (
+    for name, members in (
         ("target", rule.targets),
         ("assigner", rule.assigners),
         ("assignee", rule.assignees),
     ):
-        if words:
-            document[name] = _one_or_many(words)
+        if members:
+            written = [_member(member) for member in members]
+            document[name] = written[0] if len(written) == 1 else written
     if rule.constraints:
         document["constraint"] = [_condition(condition) for condition in rule.constraints]
     return _with_others(document, rule.others)
+
+
+def _member(member: Member) -> str | dict[str, Any]:
+    if isinstance(member, str):
+        return member
+    document: dict[str, Any] = {"@type": member.kind}
+    if member.uid is not None:
+        document["@id"] = member.uid
+    if member.source is not None:
+        document["source"] = member.source
+    if member.refinements:
+        document["refinement"] = [_condition(condition) for condition in member.refinements]
+    return _with_others(document, member.others)
 
 
 def _action(action: Action) -> str | dict[str, Any]:
@@ -108,10 +153,11 @@ def _condition(condition: Condition) -> dict[str, Any]:
         document = {condition.operator: [_condition(operand) for operand in condition.operands]}
     else:
         right = [_written(value) for value in condition.right]
+        fetched = any(value.datatype == REFERENCE for value in condition.right)
         document = {
             "leftOperand": condition.left_operand,
             "operator": condition.operator,
-            "rightOperand": right if condition.many else right[0],
+            "rightOperandReference" if fetched else "rightOperand": right if condition.many else right[0],
         }
         if condition.unit is not None:
             document["unit"] = condition.unit
@@ -121,7 +167,7 @@ def _condition(condition: Condition) -> dict[str, Any]:
 
 
 def _written(value: Value) -> Any:
-    if value.datatype == "":
+    if value.datatype in {"", REFERENCE}:
         return value.text
     if value.datatype == OPAQUE:
         return json.loads(value.text)

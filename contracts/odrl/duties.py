@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from contracts.odrl.conditions import Report, report_others
 from contracts.odrl.decision import Obligation, Reason, Request, World
-from contracts.odrl.model import Condition, Constraint, Duty
+from contracts.odrl.model import Collection, Condition, Constraint, Duty
 from contracts.odrl.operands import OPERANDS
 from contracts.odrl.operators import NotUnderstoodError, build
 from contracts.odrl.values import (
@@ -118,6 +118,7 @@ def _compile(duty: Duty, report: Report) -> CompiledDuty:
     if action not in DUTIES:
         report(f"{duty.path}.action", "duty", action, list(DUTIES))
         return CompiledDuty(action, duty.path)
+    assignees = _single(duty, report)
     terms = _terms(duty, report)
     if action == "compensate" and "amount_fen" not in terms:
         report(duty.path, "amount", action, ["payAmount"])
@@ -127,9 +128,17 @@ def _compile(duty: Duty, report: Report) -> CompiledDuty:
         duty.path,
         duty.uid,
         party=party,
-        assignee=duty.assignees[0] if len(duty.assignees) == 1 else None,
+        assignee=next(iter(assignees)) if len(assignees) == 1 else None,
         **terms,
     )
+
+
+def _single(duty: Duty, report: Report) -> list[str]:
+    """Who owes the duty. A group owes nothing that could be checked, so it is reported."""
+    for member in (*duty.targets, *duty.assigners, *duty.assignees):
+        if isinstance(member, Collection):
+            report(member.path, "dutyGroup", member.name, None)
+    return [member for member in duty.assignees if isinstance(member, str)]
 
 
 def _terms(duty: Duty, report: Report) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from contracts.odrl.compiler import CompiledPolicy, CompiledRule, compiled, known_action
 from contracts.odrl.decision import Decision, Deny, Obligation, Permit, Reason, Request, World
+from contracts.odrl.members import Meant
 from contracts.odrl.model import Policy
 from contracts.odrl.vocabulary import COMMON_ACTIONS
 
@@ -49,14 +50,16 @@ def evaluate(policy: Policy, request: Request, world: World) -> Decision:
 
 def _holds(rule: CompiledRule, action: str, request: Request, world: World) -> bool:
     return (
-        rule.fits(action, request)
+        rule.fits(action, request, world) is True
         and (rule.condition is None or rule.condition.decide(request, world) is True)
         and all(duty.refuse(request, world) is None for duty in rule.duties)
     )
 
 
 def _applies(rule: CompiledRule, action: str, request: Request, world: World) -> bool:
-    return rule.fits(action, request) and (rule.condition is None or rule.condition.decide(request, world) is not False)
+    return rule.fits(action, request, world) is not False and (
+        rule.condition is None or rule.condition.decide(request, world) is not False
+    )
 
 
 def _permit(rules: CompiledPolicy, holding: list[CompiledRule], request: Request) -> Permit:
@@ -69,9 +72,9 @@ def _why_not(rules: CompiledPolicy, action: str, request: Request, world: World)
     """Why no permission holds: none is there, none fits, or what each that fits lacks."""
     if not rules.permissions:
         return [Reason("empty", "$", "$.permission", "permission", "gteq", 1, 0)]
-    fitting = [rule for rule in rules.permissions if rule.fits(action, request)]
+    fitting = [rule for rule in rules.permissions if rule.fits(action, request, world)]
     if not fitting:
-        return [_misfit(rules.permissions, action, request)]
+        return _misfit(rules.permissions, action, request, world)
     reasons: list[Reason] = []
     for rule in fitting:
         if rule.condition is not None:
@@ -81,20 +84,34 @@ def _why_not(rules: CompiledPolicy, action: str, request: Request, world: World)
     return reasons
 
 
-def _misfit(permissions: tuple[CompiledRule, ...], action: str, request: Request) -> Reason:
+def _misfit(permissions: tuple[CompiledRule, ...], action: str, request: Request, world: World) -> list[Reason]:
     """The first of action, party and data that no permission fits, taken in this order."""
     covering = [rule for rule in permissions if action in rule.covers]
     if not covering:
         named = sorted({rule.action for rule in permissions})
-        return Reason("action", "$", "$.permission", "action", "isPartOf", _plain(named), action)
-    assigned = [rule for rule in covering if rule.assignees is None or request.assignee in rule.assignees]
+        return [Reason("action", "$", "$.permission", "action", "isPartOf", _plain(named), action)]
+    assigned = [
+        rule for rule in covering if rule.assignees is None or rule.assignees.decide(request.assignee, request, world)
+    ]
     if not assigned:
-        parties = sorted({party for rule in covering for party in rule.assignees or ()})
-        path = covering[0].path
-        return Reason("assignee", path, path, "assignee", "isAnyOf", _plain(parties), request.assignee)
-    data = sorted({target for rule in assigned for target in rule.targets or ()})
-    path = assigned[0].path
-    return Reason("target", path, path, "target", "isAnyOf", _plain(data), request.target)
+        meant = [(rule, rule.assignees) for rule in covering if rule.assignees is not None]
+        return _not_meant("assignee", request.assignee, meant, request, world)
+    aimed = [(rule, rule.targets) for rule in assigned if rule.targets is not None]
+    return _not_meant("target", request.target, aimed, request, world)
+
+
+def _not_meant(
+    kind: str, member: str, meant: list[tuple[CompiledRule, Meant]], request: Request, world: World
+) -> list[Reason]:
+    """Why no rule means this party or asset; what a group leaves open is said before that it is not named."""
+    reasons: list[Reason] = []
+    for rule, members in meant:
+        reasons += members.explain(kind, member, request, world, rule.path)
+    if reasons:
+        return reasons
+    named = sorted({name for _, members in meant for name in members.named()})
+    path = meant[0][0].path
+    return [Reason(kind, path, path, kind, "isAnyOf", _plain(named), member)]
 
 
 def _plain(words: list[str]) -> str | list[str]:
@@ -117,7 +134,9 @@ def _conflict(permission: CompiledRule, prohibition: CompiledRule, action: str) 
 
 
 def _prohibited(rule: CompiledRule, action: str, request: Request, world: World) -> Reason:
-    certain = rule.condition is None or rule.condition.decide(request, world) is True
+    certain = rule.fits(action, request, world) and (
+        rule.condition is None or rule.condition.decide(request, world) is True
+    )
     return Reason(
         "prohibited" if certain else "not-excluded",
         rule.path,

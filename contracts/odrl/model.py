@@ -22,6 +22,9 @@ JSON: TypeAlias = bool | int | float | str | list[Any] | dict[str, Any] | None
 # kept as the JSON text it had.
 OPAQUE = "json"
 
+# The datatype of a right operand that is named by its address and would have to be fetched first.
+REFERENCE = "@reference"
+
 
 def _path() -> Any:
     return field(default="", compare=False, kw_only=True)
@@ -78,6 +81,30 @@ Condition: TypeAlias = Constraint | LogicalConstraint
 
 
 @dataclass(frozen=True, slots=True)
+class Collection:
+    """A group of assets or of parties, narrowed by refinements, all of which must hold.
+
+    `kind` is `AssetCollection` or `PartyCollection`. `uid` names the group itself, `source` the group that a
+    refined one is taken from. Who or what belongs to it is a fact of the world.
+    """
+
+    kind: str
+    uid: str | None = None
+    source: str | None = None
+    refinements: tuple[Condition, ...] = ()
+    others: tuple[Other, ...] = ()
+    path: str = _path()
+
+    @property
+    def name(self) -> str:
+        """What the group is called where it has to be named: its source, else its uid, else its kind."""
+        return self.source or self.uid or self.kind
+
+
+Member: TypeAlias = str | Collection
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
     """What is done with the data, narrowed by refinements, all of which must hold."""
 
@@ -91,14 +118,14 @@ class Action:
 class Rule:
     """What permissions, prohibitions and duties share.
 
-    An empty `targets` or `assignees` leaves it to the policy.
+    An empty `targets` or `assignees` leaves it to the policy. Each member is one asset or party, or a group.
     """
 
     action: Action
     constraints: tuple[Condition, ...] = ()
-    targets: tuple[str, ...] = ()
-    assigners: tuple[str, ...] = ()
-    assignees: tuple[str, ...] = ()
+    targets: tuple[Member, ...] = ()
+    assigners: tuple[Member, ...] = ()
+    assignees: tuple[Member, ...] = ()
     uid: str | None = None
     others: tuple[Other, ...] = ()
     path: str = _path()
@@ -130,7 +157,8 @@ class Prohibition(Rule):
 class Policy:
     """A Set, an Offer or an Agreement.
 
-    `conflict` is None when the document does not say, which means `invalid`.
+    `conflict` is None when the document does not say, which means `invalid`. `inherits` names the parents whose
+    rules are still missing here; `contracts.odrl.inheritance` adds them.
     """
 
     uid: str
@@ -144,6 +172,7 @@ class Policy:
     target: str | None = None
     timestamp: str | None = None
     profiles: tuple[str, ...] = ()
+    inherits: tuple[str, ...] = ()
     others: tuple[Other, ...] = ()
 
     # The compiled form, made by the first decision. It is derived from the fields above and not a part of
@@ -158,6 +187,12 @@ class Policy:
         from contracts.odrl.dump import dump
 
         return dump(self)
+
+    def to_jsonld(self) -> dict[str, Any]:
+        """The policy as a JSON-LD document under ODRL's own context, for readers that process JSON-LD."""
+        from contracts.odrl.dump import dump_jsonld
+
+        return dump_jsonld(self)
 
     def as_offer(self, *, uid: str | None = None, assigner: str | None = None, target: str | None = None) -> Policy:
         """The same rules as an Offer. In a catalogue an offer carries no target; in a message it does."""

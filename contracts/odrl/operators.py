@@ -239,9 +239,9 @@ def _term_test(operator: str, values: tuple[str, ...], within: Within | None) ->
     if operator == "isAllOf":
         return lambda actual, _world: wanted.issubset(actual)
     if operator == "hasPart":
-        return lambda actual, world: any_of([_lies_in(values[0], term, within, world) for term in actual])
+        return lambda actual, world: any_of([lies_in(values[0], term, within, world) for term in actual])
     if operator in {"isA", "isPartOf"}:
-        return lambda actual, world: _agreed([_lies_in(term, values[0], within, world) for term in actual])
+        return lambda actual, world: _agreed([lies_in(term, values[0], within, world) for term in actual])
     expected = operator in {"eq", "isAnyOf"}
 
     def member(actual: tuple[str, ...], _world: World) -> bool | None:
@@ -257,7 +257,7 @@ def _agreed(results: list[bool | None]) -> bool | None:
     return results[0] if len(set(results)) == 1 else None
 
 
-def _lies_in(inner: str, outer: str, within: Within | None, world: World) -> bool | None:
+def lies_in(inner: str, outer: str, within: Within | None, world: World) -> bool | None:
     """Whether one term is the other or a kind or part of it, by its own form or by what the world says."""
     if inner == outer:
         return True

@@ -14,6 +14,9 @@ from contracts.odrl.words import pick
 if TYPE_CHECKING:
     from contracts.odrl.decision import Reason
 
+# What a rule that was taken over from a parent carries in its path.
+_PARENTS = re.compile(r"\.inheritFrom\['([^']*)'\]")
+
 _RULES = {
     "permission": ("permission", "许可"),
     "prohibition": ("prohibition", "禁止"),
@@ -30,6 +33,13 @@ def explain(reason: Reason, locale: str) -> str:
 
 def name_of(path: str, locale: str) -> str:
     """A rule's path in words: `$.permission[0].duty[1]` is "duty 2 of permission 1", "第 1 项许可的第 2 项义务"."""
+    parents, path = _PARENTS.findall(path), _PARENTS.sub("", path)
+    if parents:
+        return pick(
+            locale,
+            f"{name_of(path, locale)} of the policy “{parents[-1]}”",
+            f"策略“{parents[-1]}”的{name_of(path, locale)}",
+        )
     steps = [
         (_RULES[kind], int(index or 0) + 1)
         for kind, index in re.findall(r"\.(?:odrl:)?(\w+)(?:\[(\d+)\])?", path)
@@ -208,6 +218,19 @@ def _target(reason: Reason, locale: str) -> tuple[str, str]:
     ), pick(locale, "Ask for an agreement over this dataset.", "请就该数据集申请并签订协议。")
 
 
+def _member(reason: Reason, locale: str) -> tuple[str, str]:
+    given = pick(locale, *_GROUPS[reason.left_operand])
+    rule = _named(reason.rule, locale)
+    return pick(
+        locale,
+        f"{rule} is {given} the group “{reason.expected}”; whether “{reason.actual}” belongs to it is not known.",
+        f"{rule}{given}群组“{reason.expected}”；“{reason.actual}”是否属于该群组未知。",
+    ), pick(locale, "Have the membership put on record.", "请先行登记其归属关系。")
+
+
+_GROUPS = {"assignee": ("given to", "授予"), "target": ("for", "针对")}
+
+
 def _empty(_reason: Reason, locale: str) -> tuple[str, str]:
     return pick(
         locale, "The policy contains no permission, so nothing is allowed.", "该策略不含任何许可，因此不允许任何操作。"
@@ -291,6 +314,10 @@ _KINDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "profile": ("the profile", "配置文件"),
         "context": ("the context", "上下文"),
         "property": ("the property", "属性"),
+        "inheritFrom": ("the parent policy", "父策略"),
+        "collection": ("the group without source or refinement", "既无来源也无细化条件的群组"),
+        "dutyGroup": ("in a duty the group", "义务中的群组"),
+        "reference": ("a value that lies elsewhere,", "位于他处的取值"),
         "action": ("the action", "动作"),
         "duty": ("the duty", "义务动作"),
         "dutyConstraint": ("in a duty the constraint", "义务中的约束"),
@@ -340,6 +367,8 @@ def _unknown(reason: Reason, locale: str) -> tuple[str, str]:
         form = pick(locale, *_FORMS.get(wanted, (wanted, wanted)))
     elif wanted:
         form = words.join([str(item) for item in wanted] if isinstance(wanted, list) else [], locale)
+    elif reason.left_operand == "inheritFrom":
+        return sentence, pick(locale, "Have its rules read in first.", "请先读入其规则。")
     else:
         return sentence, pick(locale, "Ask the provider to leave it out.", "请提供方删除该内容。")
     return sentence, pick(locale, f"Ask the provider to use {form}.", f"请提供方改用 {form}。")
@@ -353,6 +382,7 @@ _CODES: Mapping[str, Callable[[Reason, str], tuple[str, str]]] = MappingProxyTyp
         "action": _action,
         "assignee": _assignee,
         "target": _target,
+        "member": _member,
         "constraint": _constraint,
         "undecided": _constraint,
         "choice": _choice,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 ODRL = "http://www.w3.org/ns/odrl/2/"
+DSPACE = "https://w3id.org/dspace/2025/1/"
 XSD = "http://www.w3.org/2001/XMLSchema#"
 PROFILE = "urn:industrial-data-exchange:odrl:1"
 
@@ -19,9 +20,13 @@ _SHORTER = (
     ("odrl:", ""),
     (f"{PROFILE}#", "ex:"),
     (XSD, "xsd:"),
+    ("http://www.w3.org/2000/01/rdf-schema#", "rdfs:"),
     ("http://purl.org/dc/terms/", "dct:"),
     ("dcterms:", "dct:"),
 )
+
+# The one property of the Dataspace Protocol that a policy has.
+_TIMESTAMPS = frozenset({f"{DSPACE}timestamp", "dspace:timestamp"})
 
 # What a document's `@context` may say without changing the meaning of a term. An inline context may only
 # repeat these prefixes; anything else could give a known word another meaning, so it is treated as unknown.
@@ -40,6 +45,8 @@ PREFIXES = MappingProxyType(
         "ex": f"{PROFILE}#",
         "dct": "http://purl.org/dc/terms/",
         "dcterms": "http://purl.org/dc/terms/",
+        "dspace": DSPACE,
+        "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
         "rdfs": "http://www.w3.org/2000/01/rdf-schema#",
     }
 )
@@ -79,7 +86,8 @@ OPERATORS = (
 )
 LOGICAL = ("and", "or", "xone", "andSequence")
 
-# Every action of the vocabulary that is not deprecated, with the action it is included in.
+# Every action of the vocabulary that is not deprecated, with the action it is included in. `write` is deprecated
+# but common; to write is to modify, so that a prohibition of one holds for the other.
 INCLUDED_IN = MappingProxyType(
     {
         "use": None,
@@ -88,6 +96,7 @@ INCLUDED_IN = MappingProxyType(
         "sell": "transfer",
         "display": "play",
         "extract": "reproduce",
+        "write": "modify",
         **dict.fromkeys(
             (
                 "acceptTracking",
@@ -177,6 +186,8 @@ def shorten(term: str) -> str:
 
     `odrl:use` and its whole address become `use`. Foreign terms stay as they are.
     """
+    if term in _TIMESTAMPS:
+        return "timestamp"
     for long, short in _SHORTER:
         if term.startswith(long) and len(term) > len(long):
             return short + term[len(long) :]

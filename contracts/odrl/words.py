@@ -57,6 +57,7 @@ ACTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "annotate": ("annotate {data}", "标注{data}"),
         "grantUse": ("grant others the use of {data}", "许可他人使用{data}"),
         "stream": ("stream {data}", "流式传输{data}"),
+        "write": ("write to {data}", "写入{data}"),
     }
 )
 

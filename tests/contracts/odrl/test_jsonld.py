@@ -239,7 +239,8 @@ def test_what_is_unknown_is_kept_in_its_place():
     document["permission"][0]["constraint"][0]["status"] = 3
     document["permission"][0]["constraint"][2]["rightOperand"] = [{"odd": True}, None, False]
     policy = parse(document)
-    assert Other("inheritFrom", '"urn:x:parent"') in policy.others
+    assert Other("dct:title", '"Cell 7"') in policy.others
+    assert policy.inherits == ("urn:x:parent",)
     assert policy.to_json() == document
     assert parse(policy.to_json()) == policy
 

@@ -157,6 +157,14 @@ DELETE = {"action": "delete", "constraint": [_one("dateTime", "lteq", "2026-06-0
             "该许可针对数据集“urn:x:d”，而非“urn:x:data”。请就该数据集申请并签订协议。",
         ),
         (
+            {"permission": [{"action": "use", "assignee": {"@type": "PartyCollection", "source": "urn:x:club"}}]},
+            "use",
+            "member",
+            "Permission 1 is given to the group “urn:x:club”; whether “urn:x:buyer” belongs to it is not known."
+            " Have the membership put on record.",
+            "第 1 项许可授予群组“urn:x:club”；“urn:x:buyer”是否属于该群组未知。请先行登记其归属关系。",
+        ),
+        (
             {"permission": [{"action": "use"}]},
             "mine",
             "request",
