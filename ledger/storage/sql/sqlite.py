@@ -90,17 +90,13 @@ class Sqlite:
     @contextmanager
     def bounded(self, deadline: float, *, durable: bool = True) -> Iterator[Connection]:  # noqa: ARG002
         """A write transaction of its own whose waiting for locks ends at the deadline; always durable."""
-        remaining = max(1, int((deadline - time.monotonic()) * 1000))
-        with self._engine.connect() as connection:
-            # Set on the driver's connection, before SQLAlchemy begins a transaction on it.
-            driver = _driver(connection)
-            before = driver.execute("PRAGMA busy_timeout").fetchone()[0]
-            driver.execute(f"PRAGMA busy_timeout = {remaining}").close()
-            try:
-                with connection.begin():
-                    yield connection
-            finally:
-                driver.execute(f"PRAGMA busy_timeout = {before}").close()
+        # The waiting is set on the driver's connection before SQLAlchemy begins a transaction on it.
+        with (
+            self._engine.connect() as connection,
+            _waiting_until(deadline, _driver(connection)),
+            connection.begin(),
+        ):
+            yield connection
 
     def erase_securely(self, connection: Connection) -> None:
         """Let SQLite overwrite what it deletes, also where it moves a row."""
@@ -121,7 +117,8 @@ class Sqlite:
             with self._engine.connect() as connection:
                 driver = _driver(connection)
                 # In a transaction of SQLAlchemy's making there could be no checkpoint.
-                busy = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                with _waiting_until(deadline, driver):
+                    busy = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
             if not busy:
                 return
             if time.monotonic() > deadline:
@@ -137,6 +134,18 @@ def _insert(driver: Any, text: str, rows: Sequence[Sequence[Any]]) -> None:
             some = rows[place : place + count]
             driver.execute(sql.rows(text, len(some[0]), count), [value for row in some for value in row])
             place += count
+
+
+@contextmanager
+def _waiting_until(deadline: float, driver: Any) -> Iterator[None]:
+    """Let what is done on a connection wait for locks until the deadline instead of as long as otherwise."""
+    remaining = max(1, int((deadline - time.monotonic()) * 1000))
+    before = driver.execute("PRAGMA busy_timeout").fetchone()[0]
+    driver.execute(f"PRAGMA busy_timeout = {remaining}").close()
+    try:
+        yield
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {before}").close()
 
 
 def _head(row: Any) -> Head:
