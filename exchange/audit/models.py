@@ -29,9 +29,10 @@ class StatementIndex(Base):
 
     __tablename__ = "statement_index"
     __table_args__ = (
-        Index("ix_statement_index_subject", "subject", "statement"),
-        Index("ix_statement_index_kind", "kind"),
-        Index("ix_statement_index_at", "at"),
+        # In the order in which pages of entries are walked through, each holding all that such a walk reads.
+        Index("ix_statement_index_subject", "subject", "at", "statement"),
+        Index("ix_statement_index_kind", "kind", "at", "statement"),
+        Index("ix_statement_index_at", "at", "statement"),
     )
 
     statement: Mapped[str] = mapped_column(String(64), primary_key=True)

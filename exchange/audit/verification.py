@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import string
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from exchange.audit import service
 from exchange.errors import InvalidInputError, NotFoundError
 from ledger.entry import Entry
-from ledger.errors import LedgerError, ProofError, VerificationError
+from ledger.errors import LedgerError, ProofError
 from ledger.hashing import leaf_hash
 from ledger.log import Log
 from ledger.receipt import parse_proof, verify_proof
+
+_STATED = ("index", "leaf_hash", "size", "statement_id")
 
 
 @dataclass(frozen=True)
@@ -28,51 +32,86 @@ class Check:
 def verify_receipt(log: Log[Any], receipt: str, entry: str | None) -> list[Check]:
     """Return the checks of a receipt (JSON or tlog-proof text) against the entry's bytes and the log's key.
 
-    Raises InvalidInputError when it is no receipt at all.
+    The scripts of the audit pages judge alike, in the visitor's own browser. Raises InvalidInputError when it is no
+    receipt at all.
     """
-    proof = _proof_text(receipt)
+    given = _read(receipt)
     try:
-        index = parse_proof(proof).index
-    except (ProofError, LedgerError) as error:
+        index = parse_proof(given.proof).index
+    except LedgerError as error:
         raise _no_receipt() from error
     try:
-        body = entry.strip().encode() if entry else service.entry_at(log, index).body
+        body = (entry.strip() if entry else given.body or "").encode() or service.entry_at(log, index).body
     except NotFoundError:
         return [Check("entry", f"{index}", False, "This log has no entry with that index.")]
-    checks = []
+    except UnicodeEncodeError as error:
+        raise _no_receipt() from error
+    checks: list[Check] = []
+    inside, size = None, None
     try:
-        signed = verify_proof(proof, body, log.vkey)
-        checks.append(Check("checkpoint", f"{signed.size}", True, f"Signed by {log.origin}."))
-        checks.append(
-            Check("inclusion", f"{index}", True, f"The entry is leaf {index} of the tree of size {signed.size}.")
-        )
-        root = log.root(signed.size)
-        checks.append(
-            Check("consistency", f"{signed.size}", root == signed.root, "Today's log still contains that tree.")
-            if root == signed.root
-            else Check(
-                "consistency", f"{signed.size}", False, "Today's log is another one: it was forked or rewritten."
-            )
-        )
-    except (LedgerError, VerificationError) as error:
+        signed = verify_proof(given.proof, body, log.vkey)
+        size = signed.size
+        checks.append(Check("checkpoint", f"{size}", True, f"Signed by {log.origin}."))
+        checks.append(Check("inclusion", f"{index}", True, f"The entry is leaf {index} of the tree of size {size}."))
+        checks.append(_same_log(log, size, signed.root))
+    except LedgerError as error:
         checks.append(Check("receipt", f"{index}", False, str(error)))
     try:
         inside = Entry.parse(body)
         checks.append(Check("index", f"{inside.index}", inside.index == index, "The entry names its own place."))
     except LedgerError as error:
         checks.append(Check("entry", f"{index}", False, str(error)))
+    if given.stated:
+        own = {
+            "index": f"{index}",
+            "leaf_hash": leaf_hash(body).hex(),
+            "statement_id": inside.statement_id if inside else None,
+            "size": None if size is None else f"{size}",
+        }
+        other = [name for name, value in given.stated.items() if value != own[name]]
+        checks.append(Check("stated", f"{index}", not other, ", ".join(other) or "As the proof and the entry have it."))
     checks.append(Check("leaf hash", leaf_hash(body).hex()[:16], True, leaf_hash(body).hex()))
     return checks
 
 
-def _proof_text(text: str) -> str:
-    # A browser's text area sends CR LF.
-    text = text.replace("\r\n", "\n")
-    if not text.lstrip().startswith("{"):
-        return text.lstrip()
+def _same_log(log: Log[Any], size: int, root: bytes) -> Check:
     try:
-        return str(json.loads(text)["proof"])
-    except (ValueError, KeyError, TypeError) as error:
+        same = log.root(size) == root
+    except ProofError:
+        # The receipt's tree is larger than the log: its end was cut off.
+        same = False
+    detail = (
+        "Today's log still contains that tree." if same else "Today's log is another one: it was forked or rewritten."
+    )
+    return Check("consistency", f"{size}", same, detail)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What somebody brings: the proof's text, what is stated beside it, and the entry's bytes where they came along."""
+
+    proof: str
+    stated: Mapping[str, str]
+    body: str | None = None
+
+
+def _read(text: str) -> _Given:
+    """Read a tlog-proof, a receipt as JSON, or an answer of the API that holds one. Raises InvalidInputError."""
+    # A browser's text area sends CR LF, and people copy more or less of the white space around.
+    text = text.replace("\r\n", "\n").strip("\ufeff" + string.whitespace)
+    if not text.startswith(("{", "[")):
+        return _Given(text + "\n", {})
+    try:
+        found = json.loads(text)
+        body = found.get("body") if isinstance(found, dict) else None
+        if isinstance(found, list):
+            found = found[-1]
+        if isinstance(found.get("receipts"), list):
+            found = found["receipts"][-1]
+        found = found["receipt"] if isinstance(found.get("receipt"), dict) else found
+        stated = {name: str(found[name]) for name in _STATED if name in found}
+        return _Given(found["proof"].strip() + "\n", stated, body if isinstance(body, str) else None)
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
         raise _no_receipt() from error
 
 

@@ -16,7 +16,7 @@ from wtforms import TextAreaField
 from wtforms.validators import InputRequired, Length
 
 from exchange.access import Permission
-from exchange.audit import bundles, service
+from exchange.audit import bundles, looking, pictures, search, service
 from exchange.audit.attestations import evidence
 from exchange.audit.models import StatementIndex
 from exchange.audit.verification import verify_receipt
@@ -25,13 +25,13 @@ from exchange.errors import InvalidInputError
 from exchange.negotiation import agreements
 from exchange.negotiation import service as negotiation
 from exchange.web import current_actor, reading, requires, run, services, show_in_form
-from ledger.entry import Entry, Opening
+from ledger.entry import Entry, Erased, Opening
 from ledger.errors import NotFoundError as NotOnLedgerError
-from ledger.receipt import Receipt
+from ledger.receipt import Receipt, parse_proof
+from ledger.statement import URN
 from ledger.tiles.bucket import BRIEFLY, CHECKPOINT_TYPE
 
 blueprint = Blueprint("audit", __name__)
-_PER_PAGE = 50
 
 
 class ReceiptForm(FlaskForm):
@@ -42,14 +42,24 @@ class ReceiptForm(FlaskForm):
 @blueprint.get("/audit")
 @requires(Permission.PUBLIC)
 def index() -> str:
-    """List the log's entries, newest first; they hold commitments only, so everybody may read them."""
+    """List the log's entries, newest first, or those that are looked for; they hold commitments only, so everybody may read them."""
     log = services().log
-    size = log.size()
-    last = max(0, -(-size // _PER_PAGE) - 1)
-    page = min(max(request.args.get("page", 0, type=int), 0), last)
-    stop = size - page * _PER_PAGE
-    entries = list(log.entries(max(0, stop - _PER_PAGE), stop))[::-1]
-    return render_template("audit/index.html", entries=entries, page=page, last=last, head=service.head(log))
+    asked = looking.looking()
+    if asked.asked:
+        cut = {name: place for name in ("before", "after") if URN.fullmatch(place := request.args.get(name, ""))}
+        found = search.find(reading(), log, asked.wanted, **cut) if asked.wanted else search.Found([])
+        entries = found.entries
+        newer = asked.address | {"after": found.newer} if found.newer else None
+        older = asked.address | {"before": found.older} if found.older else None
+    else:
+        page = max(request.args.get("page", 0, type=int), 0)
+        stop = log.size() - page * search.PAGE
+        entries = list(log.entries(max(0, stop - search.PAGE), stop))[::-1] if stop > 0 else []
+        newer = {"page": page - 1} if page else None
+        older = {"page": page + 1} if stop > search.PAGE else None
+    return render_template(
+        "audit/index.html", entries=entries, newer=newer, older=older, head=service.head(log), looking=asked
+    )
 
 
 @blueprint.get("/audit/mine")
@@ -81,13 +91,26 @@ def entry(index: int) -> str:
     log = services().log
     found = service.entry_at(log, index)
     receipt = _receipt(found)
+    size = log.size()
+    neighbours = list(log.entries(max(0, index - 2), min(size, index + 2)))
+    proof = parse_proof(receipt.proof)
+    ladder = pictures.rungs(index, receipt.size, found.leaf_hash, proof.path)
+    words = looking.picture_words()
+    openings = _openings(found)
     return render_template(
         "audit/entry.html",
         entry=found,
         receipt=receipt,
-        openings=_openings(found),
-        size=log.size(),
+        openings=None if openings is None else {name: _shown(item) for name, item in openings.items()},
+        proven=json.dumps({name: _provable(item) for name, item in openings.items()}) if openings else None,
+        size=size,
         body=found.body.decode(),
+        before=next((item.body.decode() for item in neighbours if item.index == index - 1), None),
+        neighbours=neighbours,
+        ladder=ladder,
+        chain=pictures.chain(neighbours, index, words),
+        path=pictures.path(index, receipt.size, found.leaf_hash, ladder, words),
+        head=service.head(log),
     )
 
 
@@ -95,8 +118,8 @@ def _receipt(found: Entry) -> Receipt:
     return evidence.receipt(reading(), services(), found)
 
 
-def _openings(found: Entry) -> Mapping[str, Any] | None:
-    """Return the openings as JSON where the reader may see them; an auditor's look is recorded as promise 10 demands."""
+def _openings(found: Entry) -> Mapping[str, Opening | Erased] | None:
+    """Return the openings where the reader may see them; an auditor's look is recorded as promise 10 demands."""
     actor = current_actor()
     if not service.may_open(reading(), actor, found.statement_id):
         return None
@@ -104,10 +127,16 @@ def _openings(found: Entry) -> Mapping[str, Any] | None:
         return {}
     if actor.is_exchange:
         run("audit.read", statement=found.statement_id)
-    return {
-        name: json.dumps(opening.value, ensure_ascii=False, indent=2) if isinstance(opening, Opening) else None
-        for name, opening in services().log.openings(found.statement_id).items()
-    }
+    return services().log.openings(found.statement_id)
+
+
+def _shown(opening: Opening | Erased) -> str | None:
+    return json.dumps(opening.value, ensure_ascii=False, indent=2) if isinstance(opening, Opening) else None
+
+
+def _provable(opening: Opening | Erased) -> dict[str, Any] | None:
+    """Return salt and value, with which the reader's browser finds the commitment of the public entry again."""
+    return {"salt": opening.salt.hex(), "value": opening.value} if isinstance(opening, Opening) else None
 
 
 @blueprint.route("/audit/verify", methods=["GET", "POST"])

@@ -97,7 +97,9 @@
     area.addEventListener("drop", (event) => {
       event.preventDefault();
       area.classList.remove("drop-over");
-      if (event.dataTransfer.files.length) { input.files = event.dataTransfer.files; show(); }
+      if (!event.dataTransfer.files.length) return;
+      input.files = event.dataTransfer.files;
+      input.dispatchEvent(new Event("change", { bubbles: true }));
     });
   });
   function megabytes(count) {

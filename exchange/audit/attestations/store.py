@@ -124,13 +124,6 @@ def attested_at(session: Session, size: int) -> Attested:
     return Attested(size, row.root, note, None if stamp is None else stamp.reply)
 
 
-def cosignatures_of_newest(session: Session) -> list[CheckpointCosignature]:
-    """Return the cosignatures of the newest checkpoint that has any."""
-    newest = select(CheckpointCosignature.size).order_by(CheckpointCosignature.size.desc()).limit(1)
-    wanted = CheckpointCosignature.size == newest.scalar_subquery()
-    return list(session.scalars(select(CheckpointCosignature).where(wanted).order_by(CheckpointCosignature.witness)))
-
-
 def stamps(session: Session, limit: int) -> list[CheckpointTimestamp]:
     """Return the newest time stamps, newest first."""
     return list(session.scalars(select(CheckpointTimestamp).order_by(CheckpointTimestamp.size.desc()).limit(limit)))

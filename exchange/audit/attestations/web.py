@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from flask import Response, render_template
 
 from exchange.access import Permission
@@ -26,10 +24,8 @@ def attestations() -> str:
         "audit/attestations.html",
         known=attestation_standing(),
         head=audit.head(services().log),
-        cosigned=store.cosignatures_of_newest(reading()),
         stamps=store.stamps(reading(), _LISTED),
         explain=explain_party,
-        moment=lambda seconds: datetime.fromtimestamp(seconds, UTC),
     )
 
 

@@ -183,9 +183,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("statement", "subject", name=op.f("pk_statement_index")),
     )
     with op.batch_alter_table("statement_index", schema=None) as batch_op:
-        batch_op.create_index("ix_statement_index_at", ["at"], unique=False)
-        batch_op.create_index("ix_statement_index_kind", ["kind"], unique=False)
-        batch_op.create_index("ix_statement_index_subject", ["subject", "statement"], unique=False)
+        batch_op.create_index("ix_statement_index_at", ["at", "statement"], unique=False)
+        batch_op.create_index("ix_statement_index_kind", ["kind", "at", "statement"], unique=False)
+        batch_op.create_index("ix_statement_index_subject", ["subject", "at", "statement"], unique=False)
 
     op.create_table(
         "checkpoint_cosignature",
