@@ -6,6 +6,7 @@ ValuationError
 ├── RuleError              a quality rule or a declaration is malformed or names an unknown column
 ├── ClassificationError    an unknown domain, question or answer
 ├── EstimateError          inputs of an estimate contradict each other or the method's preconditions
+├── ContributionError      a split, a model or its samples are malformed
 ├── PricingError           no price plan can be suggested from what was given
 ├── ReportError            a report is malformed
 └── RecomputeError         a report was recomputed and does not agree, `differences` says where
@@ -38,6 +39,10 @@ class ClassificationError(ValuationError):
 
 class EstimateError(ValuationError):
     """The inputs of an estimate contradict each other, or break a precondition of the method."""
+
+
+class ContributionError(ValuationError):
+    """A split has no players, a model is unknown, or samples are not what it needs."""
 
 
 class PricingError(ValuationError):

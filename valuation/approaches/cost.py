@@ -10,20 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 from valuation import numbers
 from valuation.approaches.accounts import account, chart
 from valuation.approaches.estimate import Estimate, Limitation, Sensitivity, Step
+from valuation.approaches.inputs import CHANGE, decimal, fen, share
 from valuation.errors import EstimateError
 from valuation.quality.model import QualityReport
 
 COVERAGE_FLOOR: Final = Decimal("0.6")
 QUALITY_FLOOR: Final = Decimal("0.5")
 QUALITY_CEILING: Final = Decimal("1.2")
-_CHANGE: Final = Decimal("0.1")
-_MOST_FEN: Final = 10**13  # So that a value of all accounts together stays exact in JSON.
 
 
 @dataclass(frozen=True)
@@ -44,25 +43,22 @@ class CostInputs:
     coverage: Decimal = Decimal(1)
 
     def __post_init__(self) -> None:
-        for name, fen in self.items.items():
+        for name, amount in self.items.items():
             account(name)
-            if type(fen) is not int or not 0 <= fen <= _MOST_FEN:
-                raise EstimateError(f"The cost {name} is {fen!r}; it must be whole fen from 0 to {_MOST_FEN}.")
+            fen(f"The cost {name}", amount)
         if sum(self.items.values()) == 0:
             raise EstimateError("The cost ledger is empty; name at least one cost.")
-        for name in ("margin", "age_years", "life_years", "quality", "quality_reference", "coverage"):
-            object.__setattr__(self, name, _decimal(name, getattr(self, name)))
+        for name in ("margin", "age_years", "life_years"):
+            object.__setattr__(self, name, decimal(name, getattr(self, name)))
+        for name in ("quality", "quality_reference", "coverage"):
+            positive = name == "quality_reference"
+            object.__setattr__(self, name, share(name, getattr(self, name), above_zero=positive))
         if self.margin < 0 or self.margin > 10:
             raise EstimateError(f"The margin is a share from 0 to 10, not {self.margin}.")
         if self.age_years < 0:
             raise EstimateError("An age is not negative.")
         if self.life_years <= 0:
             raise EstimateError("A useful life is longer than nothing.")
-        for name, share in (("quality", self.quality), ("coverage", self.coverage)):
-            if not 0 <= share <= 1:
-                raise EstimateError(f"The {name} lies between 0 and 1; {share} does not.")
-        if not 0 < self.quality_reference <= 1:
-            raise EstimateError("The reference quality is above 0 and at most 1.")
 
     @classmethod
     def for_report(
@@ -185,7 +181,7 @@ def _sensitivities(inputs: CostInputs) -> tuple[Sensitivity, ...]:
     free = QUALITY_FLOOR < ratio < QUALITY_CEILING
     used = inputs.age_years / inputs.life_years
     by_life = used / remaining if remaining else Decimal(0)
-    more, less = 1 + _CHANGE, 1 - _CHANGE
+    more, less = 1 + CHANGE, 1 - CHANGE
 
     def around(change: Callable[[Decimal], Decimal]) -> tuple[int, int]:
         ends = sorted(numbers.to_fen(change(factor)) for factor in (less, more))
@@ -242,15 +238,3 @@ def _limitations(inputs: CostInputs) -> tuple[Limitation, ...]:
         )
     )
     return tuple(found)
-
-
-def _decimal(name: str, value: object) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, (int, str, Decimal)):
-        raise EstimateError(f"{name} is {value!r}; give it as a decimal, not as a float.")
-    try:
-        number = Decimal(value)
-    except InvalidOperation as error:
-        raise EstimateError(f"{name} is {value!r}, which is not a number.") from error
-    if not number.is_finite():
-        raise EstimateError(f"{name} is {value!r}, which is not finite.")
-    return number
