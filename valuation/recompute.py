@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import InvalidOperation
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final
 
-from valuation.approaches.cost import CostInputs
+from valuation.approaches import CostInputs, IncomeInputs, MarketInputs
 from valuation.classification import Grading, grade
 from valuation.errors import RecomputeError, ReportError, SourceError
 from valuation.profile import Progress, profile
 from valuation.quality import Declaration, Rule, assess
-from valuation.report import ValuationReport, build_report, describe_file, weights_of
+from valuation.report import ValuationReport, complete, describe, describe_file, weights_of
 
 _MOST_DIFFERENCES: Final = 50
 
@@ -91,20 +91,22 @@ def _again(
         memory_limit=memory_limit,
         temp_directory=temp_directory,
     )
-    inputs = None
-    if "cost" in document["inputs"]:
-        stated = document["inputs"]["cost"]
+    inputs, given = None, document["inputs"]
+    if "cost" in given:
+        stated = given["cost"]
         inputs = CostInputs.for_report(
             quality,
             stated["items"],
             **{name: stated[name] for name in ("margin", "age_years", "life_years", "quality_reference")},
         )
-    return build_report(
-        paths,
-        quality,
+    return complete(
+        describe(paths, quality),
         inputs,
         subject=document["subject"],
         at=document["at"],
+        income_inputs=IncomeInputs.from_json(given["income"]) if "income" in given else None,
+        market_inputs=MarketInputs.from_json(given["market"]) if "market" in given else None,
+        approach_weights={name: Decimal(text) for name, text in document["approach_weights"].items()},
         expected_licences=document["expected_licences"],
         grading=_grading(document["grading"]),
     )

@@ -16,8 +16,12 @@ from typing import Any, Final
 from ledger import canonical
 from ledger.errors import CanonicalError
 from valuation import __version__, numbers
-from valuation.approaches.cost import CostInputs, estimate
+from valuation.approaches import cost, income, market
+from valuation.approaches.cost import CostInputs
 from valuation.approaches.estimate import Estimate
+from valuation.approaches.income import IncomeInputs
+from valuation.approaches.market import MarketInputs
+from valuation.approaches.reconcile import WEIGHTS, Reconciliation, reconcile
 from valuation.classification import Grading
 from valuation.errors import ReportError, SourceError
 from valuation.pricing import PricePlan, suggest
@@ -29,14 +33,15 @@ _BLOCK: Final = 1024 * 1024
 _KEYS: Final = frozenset(
     {
         *("format", "subject", "at", "files", "quality", "quality_digest", "rules_digest", "weights", "inputs"),
-        *("inputs_digest", "estimates", "expected_licences", "price_plans", "grading", "code"),
+        *("inputs_digest", "estimates", "approach_weights", "reconciliation", "expected_licences", "price_plans"),
+        *("grading", "code"),
     }
 )
 
 
 @dataclass(frozen=True)
 class ValuationReport:
-    """The report's JSON document. Requires what `build_report` made or `from_bytes` accepted."""
+    """The report's JSON document. Requires what `complete` made or `from_bytes` accepted."""
 
     document: Mapping[str, Any]
 
@@ -87,53 +92,88 @@ class ValuationReport:
         return cls(document)
 
 
-def build_report(
-    paths: Sequence[Path],
-    quality: QualityReport,
+def describe(paths: Sequence[Path], quality: QualityReport) -> dict[str, Any]:
+    """What a report says before anything is valued: files, quality, weights and code; `complete` adds the rest.
+
+    Raises SourceError where a file cannot be read.
+    """
+    rules = {"rules": [dict(rule) for rule in quality.rules], "declared": dict(quality.declared)}
+    return {
+        "format": FORMAT,
+        "files": [describe_file(path) for path in paths],
+        "quality": quality.to_json(),
+        "quality_digest": quality.digest(),
+        "rules_digest": digest(canonical.encode(rules)),
+        "weights": _weights(quality),
+        "code": {"package": "valuation", "version": __version__, "catalogue": catalogue().version},
+    }
+
+
+def complete(
+    basis: Mapping[str, Any],
     inputs: CostInputs | None,
     *,
     subject: Mapping[str, str],
     at: str,
+    income_inputs: IncomeInputs | None = None,
+    market_inputs: MarketInputs | None = None,
+    approach_weights: Mapping[str, Decimal] = WEIGHTS,
     expected_licences: int = 1,
     grading: Grading | None = None,
 ) -> ValuationReport:
-    """The report on the files `paths`, whose quality report is `quality`, valued by cost from `inputs`.
+    """The report on what `describe` described, valued by cost from `inputs`.
 
     `subject` says what is valued, in the words of the caller (dataset, version), `at` when, as RFC 3339
-    text. Without `inputs` the report has no estimate and no price. Raises ReportError where `inputs` do not
-    carry the quality and coverage of `quality`, EstimateError and PricingError as the approach and the
-    pricing do, SourceError where a file cannot be read.
+    text. Income and market inputs add those approaches, and `approach_weights` make one value of all. Without
+    any inputs the report has no estimate and no price, and where the methods disagree it has no price. Raises
+    ReportError where `inputs` do not carry the quality and coverage of the basis, EstimateError and
+    PricingError as the approaches and the pricing do.
     """
-    estimates: list[Estimate] = []
-    plans: tuple[PricePlan, ...] = ()
     if inputs is not None:
-        if (inputs.quality, inputs.coverage) != (quality.quality, quality.coverage):
+        stated_quality = (basis["quality"]["quality"], basis["quality"]["coverage"])
+        if (numbers.text(inputs.quality), numbers.text(inputs.coverage)) != stated_quality:
             raise ReportError("The inputs of the estimate carry another quality than the quality report.")
-        estimates.append(estimate(inputs))
-        plans = suggest(estimates[0], expected_licences=expected_licences)
-    stated = {} if inputs is None else {"cost": inputs.to_json()}
-    rules = {"rules": [dict(rule) for rule in quality.rules], "declared": dict(quality.declared)}
+    estimates: list[Estimate] = []
+    if inputs is not None:
+        estimates.append(cost.estimate(inputs))
+    if income_inputs is not None:
+        estimates.append(income.estimate(income_inputs))
+    if market_inputs is not None:
+        estimates.append(market.estimate(market_inputs))
+    positive = _worth_something(estimates)
+    whole = reconcile(positive, approach_weights) if positive else None
+    named = {"cost": inputs, "income": income_inputs, "market": market_inputs}
+    stated = {name: found.to_json() for name, found in named.items() if found is not None}
     report = ValuationReport(
         {
-            "format": FORMAT,
+            **basis,
             "subject": dict(subject),
             "at": at,
-            "files": [describe_file(path) for path in paths],
-            "quality": quality.to_json(),
-            "quality_digest": quality.digest(),
-            "rules_digest": digest(canonical.encode(rules)),
-            "weights": _weights(quality),
             "inputs": stated,
             "inputs_digest": digest(canonical.encode(stated)),
             "estimates": [found.to_json() for found in estimates],
+            "approach_weights": {name: numbers.text(weight) for name, weight in approach_weights.items()},
+            "reconciliation": None if whole is None else whole.to_json(),
             "expected_licences": expected_licences,
-            "price_plans": [plan.to_json() for plan in plans],
+            "price_plans": [plan.to_json() for plan in _plans(estimates, whole, expected_licences)],
             "grading": None if grading is None else grading.to_json(),
-            "code": {"package": "valuation", "version": __version__, "catalogue": catalogue().version},
         }
     )
     report.canonical()
     return report
+
+
+def _worth_something(estimates: Sequence[Estimate]) -> list[Estimate]:
+    """The estimates above zero: an asset whose useful life is over has nothing for the others to be weighed with."""
+    return [found for found in estimates if found.exact > 0]
+
+
+def _plans(estimates: Sequence[Estimate], whole: Reconciliation | None, licences: int) -> tuple[PricePlan, ...]:
+    if len(estimates) == 1:
+        return suggest(estimates[0], expected_licences=licences)
+    if whole is None or whole.exact is None:
+        return ()
+    return suggest(whole, expected_licences=licences)
 
 
 def digest(data: bytes) -> str:

@@ -20,13 +20,11 @@ from exchange.catalog import service as catalog
 from exchange.catalog.models import Dataset
 from exchange.errors import ConflictError, InvalidInputError, NotFoundError
 from exchange.steps import Step, operation
-from ledger.canonical import encode
 from valuation.approaches import CostInputs, chart
-from valuation.approaches.cost import COVERAGE_FLOOR, estimate
+from valuation.approaches.cost import COVERAGE_FLOOR
 from valuation.classification import grade
 from valuation.errors import EstimateError, PricingError
-from valuation.pricing import suggest
-from valuation.report import ValuationReport, digest
+from valuation.report import ValuationReport, complete
 
 _MOST_LICENCES = 100_000
 
@@ -145,30 +143,21 @@ def _report(
             ("Give a whole number.", "请填写整数。"),
             field="expected_licences",
         )
-    try:
-        found = estimate(inputs)
-        plans = suggest(found, expected_licences=licences)
-    except (EstimateError, PricingError) as error:
-        raise InvalidInputError(str(error), field="items") from error
-    stated = {"cost": inputs.to_json()}
     grading = None
     if row.grading is not None and row.grade is not None:
         answers = {answer["question"]: answer["grade"] for answer in row.grading["answers"]}
-        grading = grade(answers, tag=row.category).to_json()
-    return ValuationReport(
-        {
-            **assessed.basis,
-            "quality": assessed.report,
-            "subject": {"dataset": row.id, "version": assessed.version_id, "version_digest": version_digest},
-            "at": timestamp(step.now),
-            "inputs": stated,
-            "inputs_digest": digest(encode(stated)),
-            "estimates": [found.to_json()],
-            "expected_licences": licences,
-            "price_plans": [plan.to_json() for plan in plans],
-            "grading": grading,
-        }
-    )
+        grading = grade(answers, tag=row.category)
+    try:
+        return complete(
+            {**assessed.basis, "quality": assessed.report},
+            inputs,
+            subject={"dataset": row.id, "version": assessed.version_id, "version_digest": version_digest},
+            at=timestamp(step.now),
+            expected_licences=licences,
+            grading=grading,
+        )
+    except (EstimateError, PricingError) as error:
+        raise InvalidInputError(str(error), field="items") from error
 
 
 @operation("appraisal.price_offer", Permission.APPRAISAL_WRITE)

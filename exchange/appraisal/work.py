@@ -15,7 +15,7 @@ from exchange.jobs import Progress
 from valuation.errors import ValuationError
 from valuation.profile import Profile, profile
 from valuation.quality import Declaration, QualityReport, assess
-from valuation.report import build_report
+from valuation.report import describe
 
 if TYPE_CHECKING:
     from exchange.operations import Operations
@@ -33,7 +33,7 @@ def appraise(operations: Operations, arguments: dict[str, Any], progress: Progre
             paths = _copy_files(operations, version_id, folder)
             progress(0.1, "profiling")
             measured, report = _assess(paths, settings.memory_limit, folder, progress)
-            basis = build_report(paths, report, None, subject={}, at="").to_json()
+            basis = describe(paths, report)
         operations.run_as_system(
             "appraisal.quality_ready",
             version=version_id,

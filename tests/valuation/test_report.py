@@ -16,13 +16,14 @@ import pytest
 
 from ledger import canonical
 from valuation import sample
-from valuation.approaches import CostInputs
+from valuation.approaches import Comparable, CostInputs, IncomeInputs, MarketInputs
+from valuation.approaches.market import COEFFICIENTS
 from valuation.classification import grade
 from valuation.errors import EstimateError, RecomputeError, ReportError, ValuationError
 from valuation.profile import Profile, profile
 from valuation.quality import Declaration, QualityReport, Rule, assess, catalogue
 from valuation.recompute import differing, recompute
-from valuation.report import ValuationReport, build_report
+from valuation.report import ValuationReport, complete, describe
 
 Write = Callable[..., Path]
 Profiled = Callable[..., Profile]
@@ -32,6 +33,15 @@ COSTS: dict[str, Any] = {
     "age_years": Decimal("0.5"),
     "life_years": Decimal(4),
 }
+
+
+INCOME = IncomeInputs("direct", (4_000_000, 4_500_000, 3_000_000), Decimal("0.1"))
+MARKET = MarketInputs(
+    tuple(
+        Comparable(f"urn:uuid:{n}", 9_000_000 + n * 500_000, dict.fromkeys(COEFFICIENTS, Decimal("1.02")))
+        for n in range(3)
+    )
+)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +58,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def report(files: Sequence[Path], tmp_path_factory: pytest.TempPathFactory) -> ValuationReport:
-    """A report on the two files with rules, a declaration, other weights, a grade and a price."""
+    """A report on the two files with rules, a declaration, other weights, three approaches, a grade and a price."""
     tmp_path = tmp_path_factory.mktemp("spill")
     quality = assess(
         profile(files, temp_directory=tmp_path),
@@ -58,12 +68,13 @@ def report(files: Sequence[Path], tmp_path_factory: pytest.TempPathFactory) -> V
         weights={**catalogue().weights, "accuracy": Decimal("0.30"), "timeliness": Decimal("0.10")},
         temp_directory=tmp_path,
     )
-    return build_report(
-        files,
-        quality,
+    return complete(
+        describe(files, quality),
         CostInputs.for_report(quality, **COSTS),
         subject={"dataset": "urn:uuid:0197", "title": "加工单元"},
         at="2026-01-02T03:04:05Z",
+        income_inputs=INCOME,
+        market_inputs=MARKET,
         expected_licences=5,
         grading=grade({"safety": 1, "loss": 2, "reach": 2}),
     )
@@ -95,7 +106,7 @@ def test_a_report_without_an_estimate_is_made_again_too(
     files: Sequence[Path], profiled: Profiled, tmp_path: Path
 ) -> None:
     quality = assess(profiled(*files), files, temp_directory=tmp_path)
-    report = build_report(files, quality, None, subject={}, at="2026-01-02T03:04:05Z")
+    report = complete(describe(files, quality), None, subject={}, at="2026-01-02T03:04:05Z")
     assert recompute(report, files, temp_directory=tmp_path).report.estimates == []
     assert report.price_plans == []
 
@@ -111,6 +122,10 @@ def test_a_report_without_an_estimate_is_made_again_too(
         (("quality", "rules", 0, "parameters", "maximum"), "9"),
         (("quality", "declared", "counts", "accessible", 0), 100),
         (("weights", "accuracy"), "0.31"),
+        (("inputs", "income", "revenue", 0), 4_000_001),
+        (("inputs", "market", "comparables", 1, "price_fen"), 1_000_000),
+        (("approach_weights", "income"), "0.5"),
+        (("reconciliation", "value_fen"), 1),
         (("expected_licences",), 4),
         (("grading", "answers", 1, "grade"), 1),
         (("files", 1, "sha256"), "00"),
@@ -122,6 +137,26 @@ def test_no_input_and_no_result_can_be_changed_unnoticed(
 ) -> None:
     with pytest.raises(ValuationError):
         recompute(altered(report, *path, value=value), files, temp_directory=tmp_path)
+
+
+def test_the_price_rests_on_all_approaches_together(report: ValuationReport) -> None:
+    whole = report.document["reconciliation"]
+    assert [found["approach"] for found in report.estimates] == ["cost", "income", "market"]
+    assert whole["agree"]
+    assert report.price_plans[0]["amount_fen"] == round(Decimal(whole["exact_fen"]) / 5)
+    assert "several approaches" in report.price_plans[0]["reason_en"]
+
+
+def test_methods_that_disagree_leave_the_report_without_a_price(
+    files: Sequence[Path], profiled: Profiled, tmp_path: Path
+) -> None:
+    quality = assess(profiled(*files), files, declared=Declaration(keys=(("timestamp",),)), temp_directory=tmp_path)
+    high = IncomeInputs("direct", (500_000_000,), Decimal("0.1"))
+    costs = CostInputs.for_report(quality, **COSTS)
+    report = complete(describe(files, quality), costs, subject={}, at="", income_inputs=high)
+    assert report.document["reconciliation"]["agree"] is False
+    assert report.price_plans == []
+    recompute(report, files, temp_directory=tmp_path)
 
 
 def places(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
@@ -169,7 +204,7 @@ def test_inputs_with_another_quality_are_refused(files: Sequence[Path], profiled
     quality = assess(profiled(*files), files, temp_directory=tmp_path)
     inputs = CostInputs(**COSTS, quality=Decimal("0.9"))
     with pytest.raises(ReportError, match="another quality"):
-        build_report(files, quality, inputs, subject={}, at="")
+        complete(describe(files, quality), inputs, subject={}, at="")
 
 
 def test_a_table_of_which_too_little_can_be_assessed_has_no_value(
@@ -178,7 +213,7 @@ def test_a_table_of_which_too_little_can_be_assessed_has_no_value(
     path = write({"a": pa.array([], pa.int64())})
     quality: QualityReport = assess(profiled(path), [path], temp_directory=tmp_path)
     with pytest.raises(EstimateError):
-        build_report([path], quality, CostInputs.for_report(quality, **COSTS), subject={}, at="")
+        complete(describe([path], quality), CostInputs.for_report(quality, **COSTS), subject={}, at="")
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b'{"format": "valuation-report/1"}', b'{"format":"x"}', b"\xff"])

@@ -36,6 +36,7 @@ class Reconciliation:
     weights: Mapping[str, Decimal]
     sensitivities: tuple[Sensitivity, ...]
     currency: str = CURRENCY
+    approach: str = "reconciled"
 
     @property
     def value_fen(self) -> int | None:
