@@ -72,7 +72,8 @@ class World:
     is what the assignee has paid under the agreement. `attributes` holds verified facts by left operand,
     and under `event` the periods of events: name to (start, end), where a missing start means "has not
     begun" and a missing end "lasts". `broader` says of a term, a party or an asset what it is a kind, a part or a
-    member of. Raises RequestError for a time without zone.
+    member of. `performed` says of a rule, by its uid or its path, that it was performed, or (False) that
+    it is known not to have been performed in time. Raises RequestError for a time without zone.
     """
 
     counts: Mapping[str, int] = field(default_factory=_nothing)
@@ -81,10 +82,16 @@ class World:
     paid_fen: int = 0
     attributes: Mapping[str, Any] = field(default_factory=_nothing)
     broader: Mapping[str, Collection[str]] = field(default_factory=_nothing)
+    performed: Mapping[str, bool] = field(default_factory=_nothing)
 
     def __post_init__(self) -> None:
         _require_moment("agreement_start", self.agreement_start)
         _require_moment("first_use", self.first_use)
+
+    def was_performed(self, uid: str | None, path: str) -> bool | None:
+        """Whether a rule was performed, asked by its uid and then by its path; None where it is not known."""
+        found = self.performed.get(uid) if uid is not None else None
+        return self.performed.get(path) if found is None else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +100,8 @@ class Reason:
 
     `code` is one of: `unknown` (the policy says something that is not understood), `request` (the requested
     action is not known), `empty`, `action`, `assignee`, `target` (no permission fits), `member` (whether
-    somebody or something belongs to a group is not known), `constraint` (not met), `undecided` (a fact is not known), `choice` (an `or` or `xone` is not met), `unpaid`, `overdue` (a
-    duty stands against it), `prohibited`, `not-excluded` (a prohibition may apply, a fact is not known) and
+    somebody or something belongs to a group is not known), `constraint` (not met), `undecided` (a fact is not known), `choice` (an `or` or `xone` is not met), `unpaid`, `overdue`,
+    `unperformed` (a duty stands against it), `prohibited`, `not-excluded` (a prohibition may apply, a fact is not known) and
     `conflict`.
 
     `rule` and `constraint` are paths in the policy. `detail` is the condition of a prohibition in plain

@@ -66,6 +66,7 @@ class CompiledDuty:
     amount_fen: int | None = None
     party: str | None = None
     assignee: str | None = None
+    consequences: tuple[CompiledDuty, ...] = ()
 
     def deadline(self, request: Request) -> datetime | None:
         """When it must be done at the latest, if the data is released now."""
@@ -80,7 +81,13 @@ class CompiledDuty:
             return datetime.max.replace(tzinfo=UTC)
 
     def refuse(self, request: Request, world: World) -> Reason | None:
-        """Why this duty stands against a release now: it is unpaid, or its deadline has passed. Else None."""
+        """Why this duty stands against a release now: it was not done in time, is unpaid, or its deadline has passed.
+
+        None where nothing does. A duty that was not done in time is made good by its consequences.
+        """
+        done = world.was_performed(self.uid, self.path)
+        if done is not None:
+            return None if done else self._unperformed(world)
         if self.amount_fen is not None and world.paid_fen < self.amount_fen:
             wanted, paid = f"{yuan(self.amount_fen)} CNY", f"{yuan(world.paid_fen)} CNY"
             return Reason("unpaid", self.path, self.path, "payAmount", "gteq", wanted, paid)
@@ -89,7 +96,14 @@ class CompiledDuty:
             return Reason("overdue", self.path, self.path, "dateTime", "lt", due, now)
         return None
 
-    def obligation(self, request: Request) -> Obligation:
+    def _unperformed(self, world: World) -> Reason | None:
+        left = [duty for duty in self.consequences if world.was_performed(duty.uid, duty.path) is not True]
+        if self.consequences and not left:
+            return None
+        missing = left[0] if left else self
+        return Reason("unperformed", self.path, missing.path, "performed", "eq", missing.action, False)
+
+    def obligation(self, request: Request, world: World) -> Obligation:
         """What is owed when the data is released now."""
         return Obligation(
             self.action,
@@ -100,7 +114,7 @@ class CompiledDuty:
             party=self.party,
             amount_fen=self.amount_fen,
             assignee=self.assignee,
-            fulfilled=self.amount_fen is not None,
+            fulfilled=self.amount_fen is not None or world.was_performed(self.uid, self.path) is True,
             uid=self.uid,
         )
 
@@ -113,7 +127,7 @@ def compile_duties(duties: tuple[Duty, ...], report: Report) -> tuple[CompiledDu
 def _compile(duty: Duty, report: Report) -> CompiledDuty:
     report_others(duty.others, report)
     report_others(duty.action.others, report)
-    compile_duties(duty.consequences, report)
+    consequences = compile_duties(duty.consequences, report)
     action = duty.action.name
     if action not in DUTIES:
         report(f"{duty.path}.action", "duty", action, list(DUTIES))
@@ -129,6 +143,7 @@ def _compile(duty: Duty, report: Report) -> CompiledDuty:
         duty.uid,
         party=party,
         assignee=next(iter(assignees)) if len(assignees) == 1 else None,
+        consequences=consequences,
         **terms,
     )
 

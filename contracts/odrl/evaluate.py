@@ -36,7 +36,7 @@ def evaluate(policy: Policy, request: Request, world: World) -> Decision:
     overruled = bool(applying) and not (rules.conflict == "perm" and holding)
     owed = [duty.refuse(request, world) for duty in rules.obligations]
     if holding and not overruled and not any(owed):
-        return _permit(rules, holding, request)
+        return _permit(rules, holding, request, world)
     reasons: list[Reason] = []
     if not holding:
         reasons += _why_not(rules, action, request, world)
@@ -62,9 +62,9 @@ def _applies(rule: CompiledRule, action: str, request: Request, world: World) ->
     )
 
 
-def _permit(rules: CompiledPolicy, holding: list[CompiledRule], request: Request) -> Permit:
+def _permit(rules: CompiledPolicy, holding: list[CompiledRule], request: Request, world: World) -> Permit:
     duties = [*(duty for rule in holding for duty in rule.duties), *rules.obligations]
-    owed: dict[Obligation, None] = dict.fromkeys(duty.obligation(request) for duty in duties)
+    owed: dict[Obligation, None] = dict.fromkeys(duty.obligation(request, world) for duty in duties)
     return Permit(tuple(owed), tuple(rule.path for rule in holding))
 
 

@@ -267,6 +267,20 @@ def _overdue(reason: Reason, locale: str) -> tuple[str, str]:
     ), pick(locale, "Agree on a later date with the provider.", "请与提供方协商延后日期。")
 
 
+def _unperformed(reason: Reason, locale: str) -> tuple[str, str]:
+    rule, what = _named(reason.rule, locale), words.action(str(reason.expected), locale)
+    said = pick(locale, f"{rule} was not done in time", f"{rule}未按时履行")
+    if reason.constraint != reason.rule:
+        return pick(
+            locale,
+            f"{said}, and what follows from it is still due: {what}.",
+            f"{said}，由此产生的后果尚未履行：{what}。",
+        ), pick(locale, "Do it, and have it put on record.", "请先履行并登记。")
+    return pick(locale, f"{said}: {what}.", f"{said}：{what}。"), pick(
+        locale, "Do it, and ask the provider to accept it late.", "请先履行，并请提供方接受补履行。"
+    )
+
+
 def _prohibited(reason: Reason, locale: str) -> tuple[str, str]:
     rule = _named(reason.rule, locale)
     what = words.action(str(reason.expected), locale)
@@ -388,6 +402,7 @@ _CODES: Mapping[str, Callable[[Reason, str], tuple[str, str]]] = MappingProxyTyp
         "choice": _choice,
         "unpaid": _unpaid,
         "overdue": _overdue,
+        "unperformed": _unperformed,
         "prohibited": _prohibited,
         "not-excluded": _prohibited,
         "conflict": _conflict,

@@ -56,6 +56,10 @@ ACTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "translate": ("translate {data}", "翻译{data}"),
         "annotate": ("annotate {data}", "标注{data}"),
         "grantUse": ("grant others the use of {data}", "许可他人使用{data}"),
+        "inform": ("inform the other side about {data}", "就{data}告知对方"),
+        "attribute": ("name the source of {data}", "注明{data}的来源"),
+        "compensate": ("pay for {data}", "为{data}付款"),
+        "ex:log": ("record each use of {data}", "记录{data}的每次使用"),
         "stream": ("stream {data}", "流式传输{data}"),
         "write": ("write to {data}", "写入{data}"),
     }

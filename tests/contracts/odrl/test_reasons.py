@@ -189,6 +189,14 @@ DELETE = {"action": "delete", "constraint": [_one("dateTime", "lteq", "2026-06-0
             "已无法按时完成。请与提供方协商延后日期。",
         ),
         (
+            {"permission": [{"action": "use", "duty": [{"action": "inform"}]}]},
+            "use",
+            "unperformed",
+            "Duty 1 of permission 1 was not done in time: inform the other side about the data. Do it, and ask the"
+            " provider to accept it late.",
+            "第 1 项许可的第 1 项义务未按时履行：就该数据告知对方。请先履行，并请提供方接受补履行。",
+        ),
+        (
             {"permission": [{"action": "use"}], "prohibition": [{"action": "distribute"}], "conflict": "prohibit"},
             "distribute",
             "prohibited",
@@ -236,7 +244,8 @@ DELETE = {"action": "delete", "constraint": [_one("dateTime", "lteq", "2026-06-0
     ],
 )
 def test_a_refusal_of_each_kind_in_words(ask, *, policy, action, code, en, zh):
-    reason = ask(parse({"@id": "urn:x"} | policy), action).reasons[0]
+    world = World(performed={"$.permission[0].duty[0]": False} if code == "unperformed" else {})
+    reason = ask(parse({"@id": "urn:x"} | policy), action, world=world).reasons[0]
     assert reason.code == code
     assert reason.text_en == en
     assert reason.text_zh == zh
