@@ -91,7 +91,7 @@ def _rule(column: Any, findings: list[Finding], grade: int) -> ColumnRule:
 
 
 def _openness(rule: ColumnRule) -> int:
-    return ("suppress", "pseudonymize", "mask", "generalize", "round", "keep").index(rule.method)
+    return ("suppress", "pseudonymize", "tokenize", "mask", "generalize", "redact", "round", "keep").index(rule.method)
 
 
 def _for_finding(column: Any, finding: Finding, grade: int) -> ColumnRule:

@@ -23,6 +23,8 @@ from contracts.desensitization.filters import prepare_filter
 from contracts.desensitization.keys import Keys
 from contracts.desensitization.methods import Prepared, prepare
 from contracts.desensitization.model import Plan
+from contracts.desensitization.shifting import can_key
+from contracts.desensitization.types import plain_type
 from contracts.errors import PlanError
 from contracts.fingerprint import Fingerprint, mark
 
@@ -45,6 +47,7 @@ class Compiled:
     def needed(self) -> tuple[str, ...]:
         """The source columns that must be read, in the source's order: delivered or filtered on."""
         names = {name for name, _ in self._columns} | {name for name, _ in self._filters}
+        names |= {name for _, prepared in self._columns for name in prepared.needs}
         return tuple(name for name in self.source.names if name in names)
 
 
@@ -92,6 +95,7 @@ def compile_plan(plan: Plan, schema: Any, keys: Keys | None) -> Compiled:
         assert rule is not None, "covered above"  # noqa: S101
         prepared = prepare(rule, column.type, keys)
         if prepared is not None:
+            _check_needs(prepared, column.name, schema)
             columns.append((column.name, prepared))
     if not columns:
         raise PlanError(
@@ -109,12 +113,23 @@ def _check_cover(plan: Plan, schema: Any) -> None:
     repeated = sorted({name for name in present if present.count(name) > 1})
     if repeated:
         raise _column_error("The table has more than one column named", "表中有重复的列名", repeated)
-    unknown = sorted((ruled | {item.column for item in plan.row_filter}) - set(present))
+    named = ruled | {item.column for item in plan.row_filter}
+    named |= {rule.parameters["by"] for rule in plan.columns if "by" in rule.parameters}
+    unknown = sorted(named - set(present))
     if unknown:
         raise _column_error("The plan names columns that the table does not have", "方案提到了表中没有的列", unknown)
     uncovered = [name for name in present if name not in ruled]
     if uncovered:
         raise _column_error("The plan has no rule for", "方案没有为下列列规定规则", uncovered)
+
+
+def _check_needs(prepared: Prepared, column: str, schema: Any) -> None:
+    for name in prepared.needs:
+        if not can_key(plain_type(name, schema.field(name).type)):
+            raise PlanError(
+                f"The dates of {column!r} cannot shift by {name!r}, which holds neither text nor whole numbers.",
+                f"“{column}”列的日期无法按“{name}”列偏移：该列不是文本或整数。",
+            )
 
 
 def _column_error(text_en: str, text_zh: str, names: Sequence[str]) -> PlanError:
@@ -162,7 +177,7 @@ def apply(batch: Any, compiled: Compiled) -> Any:
     arrays = []
     for name, prepared in compiled._columns:
         try:
-            arrays.append(prepared.transform(batch.column(name)))
+            arrays.append(prepared.transform(batch.column(name), *map(batch.column, prepared.needs)))
         except pa.ArrowException:
             # Arrow's own message may quote a value, so the cause is left out on purpose.
             raise PlanError(

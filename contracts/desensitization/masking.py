@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from re import escape
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,22 @@ def mask(array: Any, first: int, last: int, character: str) -> Any:
     if last:
         parts.append(pc.if_else(longer, pc.utf8_slice_codeunits(array, -last), empty))
     return pc.binary_join_element_wise(*parts, empty)
+
+
+def mask_beside(array: Any, sign: str, side: str, first: int, last: int, character: str) -> Any:
+    """Mask what stands before, or after, the first `sign` of each value; the rest and the sign itself stay.
+
+    Of the masked side the `first` first and `last` last characters stay, as in `mask`. A value without the sign is
+    masked as a whole. Nulls stay.
+    """
+    parts = pc.extract_regex(array, f"(?s)^(?P<head>.*?)(?P<sign>{escape(sign)})(?P<tail>.*)$")
+    head, tail = (pc.struct_field(parts, name) for name in ("head", "tail"))
+    mark, empty = pa.scalar(sign, array.type), pa.scalar("", array.type)
+    if side == "before":
+        made = pc.binary_join_element_wise(mask(head, first, last, character), mark, tail, empty)
+    else:
+        made = pc.binary_join_element_wise(head, mark, mask(tail, first, last, character), empty)
+    return pc.if_else(parts.is_valid(), made, mask(array, 0, 0, character))
 
 
 def _mask_ascii(array: Any, first: int, last: int, code: int) -> Any | None:

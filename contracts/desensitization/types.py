@@ -56,6 +56,11 @@ def as_plain(array: Any, plain: Any) -> Any:
     return array if array.type == plain else array.cast(plain)
 
 
+def decoded(array: Any) -> Any:
+    """The values without a dictionary, run-end or view encoding."""
+    return as_plain(array, plain_type("", array.type))
+
+
 def is_text(kind: Any) -> bool:
     """Whether a type is a string with 32- or 64-bit offsets."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

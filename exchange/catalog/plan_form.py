@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -19,28 +20,39 @@ _UNITS = {name: unit for unit in UNITS for name in (unit, _CHINESE_UNITS[unit])}
 
 
 def text_of(rule: Mapping[str, Any], language: str = "en") -> str:
-    """Return a rule's parameters as they are written in the form: `3,4`, `day`, `prefix 8`, `10`, `2`."""
-    chinese = language == "zh"
+    """Return a rule's parameters as they are written in the form: `3,4`, `day`, `prefix 8`, `10`, `2`, or as JSON."""
     given = rule.get("parameters", {})
     match rule["method"]:
-        case "mask":
+        case "mask" if not {"before", "after"} & set(given):
             return f"{given.get('keep_first', 0)},{given.get('keep_last', 0)}"
-        case "generalize":
-            if "prefix" in given:
-                return f"{'前缀' if chinese else 'prefix'} {given['prefix']}"
-            if unit := given.get("unit"):
-                return _CHINESE_UNITS[unit] if chinese else str(unit)
-            return str(given.get("width", ""))
+        case "generalize" if len(given) == 1 and set(given) <= {"prefix", "unit", "width"}:
+            return _coarser(given, language == "zh")
         case "round":
             return str(given.get("digits", ""))
-        case _:
+        case "pseudonymize" | "keep" | "suppress":
             return ""
+    return json.dumps(given, ensure_ascii=False) if given else ""
+
+
+def _coarser(given: Mapping[str, Any], chinese: bool) -> str:
+    if "prefix" in given:
+        return f"{'前缀' if chinese else 'prefix'} {given['prefix']}"
+    if unit := given.get("unit"):
+        return _CHINESE_UNITS[unit] if chinese else str(unit)
+    return str(given["width"])
 
 
 def rule_of(column: str, method: str, text: str) -> dict[str, Any]:
     """Return the rule that method and text stand for. Raises InvalidInputError where the text does not fit the method."""
     words = text.strip().lower()
     parameters: dict[str, Any] = {}
+    if words.startswith("{"):
+        # Methods with more to say take their parameters as they stand in the plan; the plan itself checks them.
+        try:
+            parameters = json.loads(text)
+        except ValueError as error:
+            raise _wrong(column, '{"alphabet": "digits"}', '{"alphabet": "digits"}') from error
+        return {"column": column, "method": method, "parameters": parameters}
     if method == "mask" and words:
         found = re.fullmatch(r"(\d{1,3})\s*[,，]\s*(\d{1,3})", words)
         if not found:
