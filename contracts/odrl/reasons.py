@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from contracts.odrl import phrases, words
 from contracts.odrl.model import JSON
+from contracts.odrl.wordings import ACTUAL, FORMS, KINDS, MENDS
 from contracts.odrl.words import pick
 
 if TYPE_CHECKING:
@@ -62,83 +63,9 @@ def _quoted(value: JSON, locale: str, last: str = "or") -> str:
     return words.join([f"“{item}”" for item in values] or ["“”"], locale, last)
 
 
-# What is found, by left operand, and what it means that nothing is.
-_ACTUAL: Mapping[str, tuple[str, str, str, str]] = MappingProxyType(
-    {
-        "dateTime": ("it is {}", "当前时间为{}", "the time is not known", "时间未知"),
-        "elapsedTime": (
-            "{} have passed since the first use",
-            "距首次使用已过 {}",
-            "the first use is not known",
-            "首次使用时间未知",
-        ),
-        "ex:sinceAgreement": (
-            "{} have passed since the start of the agreement",
-            "距协议生效已过 {}",
-            "the start of the agreement is not known",
-            "协议生效时间未知",
-        ),
-        "count": (
-            "this would be use number {}",
-            "本次将是第 {} 次使用",
-            "the number of uses so far is not known",
-            "此前的使用次数未知",
-        ),
-        "payAmount": ("{} has been paid", "已支付{}", "the amount paid is not known", "已支付金额未知"),
-        "purpose": ("the stated purpose is {}", "声明的用途为{}", "no purpose is stated", "未声明用途"),
-        "recipient": ("the recipient is {}", "接收方为{}", "no recipient is stated", "未声明接收方"),
-        "spatial": ("the place is {}", "使用地为{}", "the place is not known", "使用地未知"),
-        "industry": ("the industry is {}", "所属行业为 {}", "the industry is not known", "所属行业未知"),
-        "fileFormat": ("the format is {}", "格式为{}", "the format is not known", "格式未知"),
-        "version": ("the version is {}", "版本为 {}", "the version is not known", "版本未知"),
-        "event": (
-            "it is {}",
-            "当前时间为{}",
-            "nothing is known about the event",
-            "该事件的情况未知",
-        ),
-    }
-)
-
-_MENDS: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {
-        "dateTime": (
-            "Use the data within the agreed time, or agree on another time with the provider.",
-            "请在约定时间内使用，或与提供方协商变更时间。",
-        ),
-        "elapsedTime": ("Agree on a longer time with the provider.", "请与提供方协商延长使用期限。"),
-        "ex:sinceAgreement": ("Agree on a longer time with the provider.", "请与提供方协商延长使用期限。"),
-        "count": ("Agree on further uses with the provider.", "请与提供方协商增加使用次数。"),
-        "payAmount": ("Pay the outstanding amount first.", "请先付清所欠款项。"),
-        "purpose": (
-            "State a purpose that was agreed, or agree on this one with the provider.",
-            "请声明约定的用途，或与提供方协商增加该用途。",
-        ),
-        "recipient": (
-            "Name a recipient that was agreed, or agree on this one with the provider.",
-            "请填写约定的接收方，或与提供方协商增加该接收方。",
-        ),
-        "spatial": (
-            "Use the data in a place that was agreed, or agree on this one with the provider.",
-            "请在约定的地区使用，或与提供方协商增加该地区。",
-        ),
-        "industry": (
-            "Only organisations of the agreed industry may use the data; ask the provider for an exception.",
-            "仅约定行业的组织可以使用，如需例外请与提供方协商。",
-        ),
-        "fileFormat": ("Ask for a format that was agreed.", "请改用约定的格式。"),
-        "version": ("Ask for a version that was agreed.", "请改用约定的版本。"),
-        "event": (
-            "Use the data when the event allows it, or agree on another time with the provider.",
-            "请在事件允许的时间内使用，或与提供方协商变更。",
-        ),
-    }
-)
-
-
 def _found(reason: Reason, locale: str) -> str:
     """What was found, as a clause."""
-    known_en, known_zh, missing_en, missing_zh = _ACTUAL[reason.left_operand]
+    known_en, known_zh, missing_en, missing_zh = ACTUAL[reason.left_operand]
     if reason.actual is None or (reason.left_operand == "event" and reason.code == "undecided"):
         return pick(locale, missing_en, missing_zh)
     return pick(locale, known_en, known_zh).format(_actual(reason, locale))
@@ -171,7 +98,7 @@ def _constraint(reason: Reason, locale: str) -> tuple[str, str]:
             f"{rule}的条件是：{wanted}；但{found}，无法判定。",
         ), pick(locale, "State it in the request, or have it put on record.", "请在请求中说明，或先行登记。")
     return pick(locale, f"{rule} allows this {wanted}; {found}.", f"{rule}的条件是：{wanted}；而{found}。"), pick(
-        locale, *_MENDS[reason.left_operand]
+        locale, *MENDS[reason.left_operand]
     )
 
 
@@ -253,7 +180,7 @@ def _unpaid(reason: Reason, locale: str) -> tuple[str, str]:
         locale,
         f"{rule} asks for a payment of {due} before the data is released; {paid} has been paid.",
         f"{rule}要求先支付{due}方可交付；已支付{paid}。",
-    ), pick(locale, *_MENDS["payAmount"])
+    ), pick(locale, *MENDS["payAmount"])
 
 
 def _overdue(reason: Reason, locale: str) -> tuple[str, str]:
@@ -321,46 +248,6 @@ def _conflict(reason: Reason, locale: str) -> tuple[str, str]:
     )
 
 
-_KINDS: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {
-        "type": ("the policy type", "策略类型"),
-        "conflict": ("the conflict strategy", "冲突策略"),
-        "profile": ("the profile", "配置文件"),
-        "context": ("the context", "上下文"),
-        "property": ("the property", "属性"),
-        "inheritFrom": ("the parent policy", "父策略"),
-        "collection": ("the group without source or refinement", "既无来源也无细化条件的群组"),
-        "dutyGroup": ("in a duty the group", "义务中的群组"),
-        "reference": ("a value that lies elsewhere,", "位于他处的取值"),
-        "action": ("the action", "动作"),
-        "duty": ("the duty", "义务动作"),
-        "dutyConstraint": ("in a duty the constraint", "义务中的约束"),
-        "leftOperand": ("the left operand", "左操作数"),
-        "operator": ("the operator", "运算符"),
-        "rightOperand": ("the value", "取值"),
-        "unit": ("the unit", "单位"),
-        "logic": ("an empty logical constraint", "空的逻辑约束"),
-    }
-)
-
-# What a right operand should look like, where it is not one of a list of terms.
-_FORMS: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {
-        "xsd:dateTime": (
-            "a time with its zone, such as 2026-12-31T16:00:00Z",
-            "带时区的时间，例如 2026-12-31T16:00:00Z",
-        ),
-        "xsd:duration": ("a duration, such as P30D", "时长，例如 P30D"),
-        "xsd:integer": ("a whole number, such as 5", "整数，例如 5"),
-        "xsd:decimal": ("an amount with at most two decimals, such as 5000.00", "最多两位小数的金额，例如 5000.00"),
-        "@id": ("a name or an address", "名称或网址"),
-        "version": ("a dotted version, such as 1.2", "点分版本号，例如 1.2"),
-        "one value": ("one value", "一个取值"),
-        "at least one value": ("at least one value", "至少一个取值"),
-    }
-)
-
-
 def _unknown(reason: Reason, locale: str) -> tuple[str, str]:
     if reason.left_operand == "amount":
         return pick(
@@ -368,7 +255,7 @@ def _unknown(reason: Reason, locale: str) -> tuple[str, str]:
             f"The duty “{reason.actual}” at {reason.constraint} names no amount, so nothing is allowed.",
             f"{reason.constraint} 处的义务“{reason.actual}”未写明金额，因此不允许任何操作。",
         ), pick(locale, "Ask the provider to add a payAmount.", "请提供方补充 payAmount。")
-    kind = pick(locale, *_KINDS[reason.left_operand])
+    kind = pick(locale, *KINDS[reason.left_operand])
     said = "" if reason.left_operand == "logic" else _quoted(reason.actual, locale, "and")
     sentence = pick(
         locale,
@@ -378,7 +265,7 @@ def _unknown(reason: Reason, locale: str) -> tuple[str, str]:
     )
     wanted = reason.expected
     if isinstance(wanted, str):
-        form = pick(locale, *_FORMS.get(wanted, (wanted, wanted)))
+        form = pick(locale, *FORMS.get(wanted, (wanted, wanted)))
     elif wanted:
         form = words.join([str(item) for item in wanted] if isinstance(wanted, list) else [], locale)
     elif reason.left_operand == "inheritFrom":
