@@ -14,7 +14,7 @@ VYPER ?= $(CHAIN)/vyper/bin/vyper
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-virtualenv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-s3 test-witness test-chain contract lint lock translations bench clean
+.PHONY: help demo serve test test-s3 test-witness test-interop test-chain contract lint lock translations bench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,11 @@ $(CHAIN)/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil:
 test-witness: $(VENV)/.tested ## receipts, policies and cosignatures judged by another implementation (needs Go and its module proxy)
 	@cd tests/ledger/foreign && go build -o $(abspath build)/foreign .
 	@EXCHANGE_TEST_TORCHWOOD=$(abspath build)/foreign $(BIN)/python -m pytest tests/ledger/test_foreign.py $(ARGS)
+
+# Without a module proxy Debian's golang-golang-x-mod-dev has the sources.
+test-interop: $(VENV)/.tested ## exported tiles verified by Go's golang.org/x/mod/sumdb (needs Go, and its module proxy or Debian's package)
+	@cd tests/ledger/foreign && { go build -o $(abspath build)/tiles ./tiles || GO111MODULE=off GOPATH=/usr/share/gocode go build -o $(abspath build)/tiles ./tiles; }
+	@EXCHANGE_TEST_SUMDB=$(abspath build)/tiles $(BIN)/python -m pytest -s tests/ledger/tiles/test_interop.py $(ARGS)
 
 lint: $(VENV)/.tested ## ruff, mypy (strict on the three libraries), import-linter, djlint
 	@$(BIN)/ruff check .

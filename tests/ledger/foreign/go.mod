@@ -1,10 +1,10 @@
 module foreign
 
-go 1.25
+go 1.26.0
 
 require (
 	filippo.io/torchwood v0.9.0
-	golang.org/x/mod v0.31.0
+	golang.org/x/mod v0.42.0
 )
 
 require (
