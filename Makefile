@@ -96,7 +96,7 @@ translations: $(VENV)/.tested ## find the texts of the pages anew and compile th
 bench: $(VENV)/.tested ## print one JSON line a figure, measured against a peer or a limit in the same run
 	@$(BIN)/python -m benchmarks
 
-bench-%: $(VENV)/.tested # bench-exchange, bench-web and bench-desensitization print the figures of one part
+bench-%: $(VENV)/.tested # bench-exchange, bench-web, bench-desensitization and bench-ledger print the figures of one part
 	@$(BIN)/python -m benchmarks $*
 
 clean: ## remove the virtual environment and the demo's data

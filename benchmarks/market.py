@@ -29,6 +29,11 @@ class Market:
     offer: str
     dataset: str
 
+    def again(self) -> Market:
+        """Return the same market through connections of its own, for another thread."""
+        provider, consumer = (Client(side.url, side.token) for side in (self.provider, self.consumer))
+        return Market(provider, consumer, self.offer, self.dataset)
+
     def request(self) -> dict[str, Any]:
         """Ask for the offer."""
         return self.consumer.request(

@@ -65,6 +65,9 @@ class VerificationError(LedgerError):
         self.problems = list(problems)
         super().__init__("; ".join(self.problems))
 
+    def __reduce__(self) -> tuple[type["VerificationError"], tuple[list[str]]]:
+        return type(self), (self.problems,)
+
 
 class LedgerUnavailableError(LedgerError):
     """The log could not be read or written in time. Nothing is lost: ask for the receipt again."""

@@ -15,11 +15,11 @@ from typing import Any
 from ledger import checkpoint
 from ledger.attestation import Attestations
 from ledger.checkpoint import Checkpoint
-from ledger.entry import SIGNATURE, SIGNER, Entry, Erased, Opening, Signature, verify_opening, verify_signature
+from ledger.entry import SIGNATURE, SIGNER, Entry, Erased, Opening, Signature, check_signature, verify_opening
 from ledger.erasures import Erasure, Erasures
 from ledger.errors import LedgerError, SignatureError, VerificationError
 from ledger.hashing import HASH_SIZE, leaf_hash
-from ledger.identifiers import to_bytes
+from ledger.identifiers import known_to_bytes
 from ledger.meaning import KINDS, Meaning, Said
 from ledger.note import Verifier
 from ledger.spill import Spill
@@ -99,7 +99,7 @@ def fsck(
     *,
     kept: Sequence[str] = (),
     openings: bool = True,
-    threads: int | None = None,
+    workers: int | None = None,
     progress: Progress | None = None,
 ) -> FsckReport:
     """Check a whole log and report every problem, each with the index it is about.
@@ -107,13 +107,13 @@ def fsck(
     `trusted_vkey` is the log's key obtained by another way; without it the one that the genesis entry
     states is used. `kept` are signed checkpoints that were kept elsewhere: a log that was cut short or
     replaced as a whole is found by these alone. Without `openings` only what is public is checked: the
-    entries, chain, tree, checkpoints and counters. Signatures are checked by `threads`, one for each core
+    entries, chain, tree, checkpoints and counters. Signatures are checked by `workers`, one for each core
     if not told otherwise. Raises LedgerUnavailableError when the storage cannot be read, SignatureError
     when the key or a kept checkpoint is malformed.
     """
     if trusted_vkey is not None:
         trusted_vkey = Verifier.from_vkey(trusted_vkey).to_vkey()
-    with Together(threads) as together:
+    with Together(workers) as together:
         return _Fsck(storage, trusted_vkey, openings, together).run(kept, progress)
 
 
@@ -225,12 +225,10 @@ class _Fsck:
         if not record.is_filed:
             self._add(index, "entry", "is filed under another statement, agreement or counter than it says")
         if entry.agreement is not None and entry.counter is not None:
-            agreement = to_bytes(entry.agreement)
-            before = self.counters.get(agreement) or 0
+            before = self.counters.swap(known_to_bytes(entry.agreement), entry.counter) or 0
             if entry.counter != before + 1:
                 detail = f"is statement {entry.counter} of {entry.agreement}, after statement {before}"
                 self._add(index, "counter", detail)
-            self.counters[agreement] = entry.counter
         if record.openings is not None:
             self._check_openings(record, entry, record.openings)
             return
@@ -257,8 +255,8 @@ class _Fsck:
         if record.index == 0 and self.vkey is None:
             self._learn_key(entry, openings)
         if SIGNER in values and SIGNATURE in values:
-            check = partial(verify_signature, entry, values[SIGNER], values[SIGNATURE])
-            self.signatures.add(check, partial(self._check_signature, entry, values))
+            given = (entry.index, entry.payload, values[SIGNER], values[SIGNATURE])
+            self.signatures.add(check_signature, given, partial(self._check_signature, entry, values))
         elif entry.kind in KINDS:
             self.meaning.unjudged += 1
 
@@ -316,8 +314,8 @@ class _Fsck:
         self.checkpoints += 1
         self.next_signed = next(self.signed, None)
         root = self.tree.root() if item.size == self.tree.size else None
-        check = partial(self._verify, item.note, "the log's checkpoint")
-        self.signatures.add(check, partial(self._compare_signed, item, root))
+        given = (self.vkey, item.note, "the log's checkpoint")
+        self.signatures.add(_verify, given, partial(self._compare_signed, item, root))
 
     def _compare_signed(self, item: StoredCheckpoint, root: bytes | None, found: Checkpoint | LedgerError) -> None:
         if isinstance(found, LedgerError):
@@ -329,19 +327,11 @@ class _Fsck:
 
     def _check_kept(self, note: str) -> None:
         try:
-            found = self._verify(note, "the kept checkpoint")
+            found = _verify(self.vkey, note, "the kept checkpoint")
         except SignatureError as error:
             self._add(None, "checkpoint", _words(error))
             return
         self._compare(found, self.kept_roots.get(found.size), "the kept checkpoint")
-
-    def _verify(self, note: str, what: str) -> Checkpoint:
-        if self.vkey is None:
-            raise SignatureError(f"{what} does not hold: no log key is known")
-        try:
-            return checkpoint.verify(note, self.vkey)
-        except SignatureError as error:
-            raise SignatureError(f"{what} does not hold: {error}") from error
 
     def _compare(self, found: Checkpoint, root: bytes | None, what: str) -> None:
         """Compare a checkpoint with the root of the entries at its size, None where there are not as many."""
@@ -354,6 +344,15 @@ class _Fsck:
 
     def _add(self, index: int | None, check: str, detail: str) -> None:
         self.problems.append(Problem(index, check, detail))
+
+
+def _verify(vkey: str | None, note: str, what: str) -> Checkpoint:
+    if vkey is None:
+        raise SignatureError(f"{what} does not hold: no log key is known")
+    try:
+        return checkpoint.verify(note, vkey)
+    except SignatureError as error:
+        raise SignatureError(f"{what} does not hold: {error}") from error
 
 
 def _words(error: LedgerError) -> str:

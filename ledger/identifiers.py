@@ -19,6 +19,11 @@ def to_bytes(urn: str) -> bytes:
     """Return the sixteen bytes of a `urn:uuid:` identifier in its one lower-case form. Raises ValueError."""
     if not _URN.fullmatch(urn):
         raise ValueError(f"{urn!r} is no urn:uuid: identifier")
+    return known_to_bytes(urn)
+
+
+def known_to_bytes(urn: str) -> bytes:
+    """Return the sixteen bytes of an identifier. Requires one that was checked, as those of a parsed entry were."""
     return bytes.fromhex(urn[9:].replace("-", ""))
 
 

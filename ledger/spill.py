@@ -46,6 +46,14 @@ class Spill(Generic[T]):
             self[key] = value
         return value
 
+    def swap(self, key: bytes, value: T) -> T | None:
+        """Put a value in and return the one before, None where there was none."""
+        before = self._near.pop(key, None)
+        if before is None and self._far is not None:
+            before = self.get(key)
+        self[key] = value
+        return before
+
     def __setitem__(self, key: bytes, value: T) -> None:
         self._near.pop(key, None)
         self._near[key] = value

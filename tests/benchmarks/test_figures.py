@@ -18,13 +18,34 @@ _FIELDS = {"name", "value", "unit", "against", "against_value", "ratio", "target
     ("benchmark", "figures"),
     [
         ("web", {"web.agreement", "web.agreement.processor"}),
+        (
+            "ledger",
+            {
+                "ledger.append",
+                "ledger.append.transaction",
+                "ledger.writers",
+                "ledger.batch.signed",
+                "ledger.batch.unsigned",
+                "ledger.batch.whole",
+                "ledger.audit.public",
+                "ledger.audit.signatures",
+                "ledger.audit.whole",
+                "ledger.peer",
+                "ledger.peer.wal",
+                "ledger.proof",
+                "ledger.storage",
+                "ledger.audit.memory.public",
+                "ledger.steps.1",
+            },
+        ),
+        ("ledger-memory", {"ledger.audit.memory"}),
         ("desensitization", {"desensitization.transfer", "desensitization.memory", "sealing.seal", "sealing.open"}),
     ],
 )
 def test_a_quick_run_prints_each_figure_beside_what_it_is_measured_against(benchmark: str, figures: set[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", benchmark, "--quick"],
-        cwd=_ROOT, capture_output=True, text=True, check=False, timeout=120,
+        cwd=_ROOT, capture_output=True, text=True, check=False, timeout=240,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]

@@ -139,7 +139,7 @@ def test_signatures_are_checked_together_and_each_problem_is_named_in_order(fill
     attacker.do("UPDATE ledger_checkpoints SET note = 'x' WHERE size IN (3, 10)")
     for index in (2, 6, 9):
         attacker.set_body(index, attacker.body(index).replace(b"T08:00:00Z", b"T09:00:00Z"))
-    problems = fsck(filled.storage, filled.vkey, threads=3).problems
+    problems = fsck(filled.storage, filled.vkey, workers=3).problems
     assert [(problem.index, problem.check) for problem in problems if problem.check != "tree"] == [
         (2, "signature"),
         (6, "signature"),

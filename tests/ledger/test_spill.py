@@ -21,7 +21,10 @@ def test_it_holds_what_a_dictionary_holds(steps, limit):
     for number, value in steps:
         key = bytes([number])
         assert spill.get(key) == expected.get(key)
-        if value is not None:
+        if value == 0:
+            assert spill.swap(key, [value]) == expected.get(key)
+            expected[key] = [value]
+        elif value is not None:
             spill[key] = [value]
             expected[key] = [value]
         elif key in expected:

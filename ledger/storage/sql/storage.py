@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from ledger.entry import Admitted, Erased, Opening
 from ledger.errors import AdmissionError, LedgerError, LedgerUnavailableError, VerificationError
-from ledger.identifiers import to_bytes
+from ledger.identifiers import known_to_bytes, to_bytes
 from ledger.openingkeys import OpeningKeys
 from ledger.storage import Record, Sequenced, StoredCheckpoint, View
 from ledger.storage.sql import rows as values
@@ -115,7 +115,7 @@ class SqlStorage:
     def records(self, start: int, stop: int, *, openings: bool = True) -> Iterator[Record]:
         for rows in self._batches(start, stop):
             parsed = [values.entry_of(body) for _, _, body in rows]
-            ids = [b"" if entry is None else to_bytes(entry.statement_id) for entry in parsed]
+            ids = [b"" if entry is None else known_to_bytes(entry.statement_id) for entry in parsed]
             counted = [values.counter_of(entry) for entry in parsed]
             places = dict(self._wanted((sql.PLACES, ids)))
             counters = self._counted([pair for pair in counted if pair is not None])
@@ -123,9 +123,11 @@ class SqlStorage:
             span = hash_count(rows[0][0]), hash_count(rows[-1][0] + 1)
             above = dict(self._read(self._spelled(sql.HASH_RANGE), span))
             for (index, leaf, body), entry, identifier, pair in zip(rows, parsed, ids, counted, strict=True):
-                first, after = hash_count(index) + KEPT_LEVEL, hash_count(index + 1)
                 is_filed = places.get(identifier) == index and (pair is None or counters.get(pair) == index)
-                hashes = [leaf, *(above.get(place) for place in range(first, after))] if first < after else [leaf]
+                hashes = [leaf]
+                if (index + 1) % (1 << KEPT_LEVEL) == 0:
+                    kept = range(hash_count(index) + KEPT_LEVEL, hash_count(index + 1))
+                    hashes += [above.get(place) for place in kept]
                 found = self._opened(identifier, *opened.get(identifier, (None, None))) if openings else None
                 yield Record(index, body, entry, is_filed, found, hashes)
 
