@@ -43,7 +43,7 @@ serve: $(VENV)/.installed ## start the exchange on http://127.0.0.1:8000 (home: 
 	@$(BIN)/exchange serve
 
 test: $(VENV)/.tested ## install and pass all tests
-	@$(BIN)/python -m pytest -n 2 --dist loadscope $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 test-s3: $(VENV)/.tested ## the object-store suite on a real one-node Ceph RADOS gateway (needs Debian's ceph packages)
 	@bash tests/s3/ceph.sh $(BIN)/python -m pytest tests/exchange/test_objects.py tests/exchange/audit/test_tiles.py $(ARGS)

@@ -20,6 +20,22 @@ settings.register_profile("shared machine", deadline=None, suppress_health_check
 settings.load_profile("shared machine")
 
 _ROOT = Path(__file__).resolve().parent.parent
+# These take minutes, others seconds: begun last, they would leave one worker alone with them.
+_LONG = (
+    "tests/journeys/test_browser.py",
+    "tests/journeys/test_crashes.py",
+    "tests/journeys/test_http.py",
+    "tests/exchange/test_demo.py",
+    "tests/exchange/catalog/reading/test_memory.py",
+    "tests/journeys/test_proxy.py",
+    "tests/benchmarks/test_figures.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the modules that take longest; all others keep their order."""
+    first = {name: place for place, name in enumerate(_LONG)}
+    items.sort(key=lambda item: first.get(item.nodeid.split("::")[0], len(first)))
 
 
 def _place(variable: str, default: str) -> Path:

@@ -6,10 +6,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
-from exchange.cli.demo import _MARK
+from exchange.cli import main
+from exchange.cli.demo import _MARK, Stage
+from exchange.errors import ExchangeError
 
 
 def _demo(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -62,14 +66,26 @@ def test_the_demonstration_never_empties_a_folder_that_is_not_its_own(tmp_path: 
     assert (tmp_path / "demo" / "precious.txt").read_text(encoding="utf-8") == "kept"
 
 
-def test_a_demonstration_that_fails_leaves_the_evidence_of_the_one_before(tmp_path: Path) -> None:
+def test_a_demonstration_that_fails_leaves_the_evidence_of_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder, data = tmp_path / "demo", tmp_path / "header-only.csv"
     folder.mkdir()
     (folder / _MARK).touch()
     (folder / "evidence-before.zip").write_bytes(b"proof")
     data.write_text("time,temperature\n", encoding="utf-8")
-    for _ in range(2):
-        ended = _demo(folder, "--data", str(data))
-        assert ended.returncode != 0
-        assert "no rows" in ended.stdout + ended.stderr
-        assert (tmp_path / "demo-earlier" / "evidence-before.zip").read_bytes() == b"proof"
+    kept = tmp_path / "demo-earlier" / "evidence-before.zip"
+    ended = _demo(folder, "--data", str(data))
+    assert ended.returncode != 0
+    assert "no rows" in ended.stdout + ended.stderr
+    assert kept.read_bytes() == b"proof"
+
+    def full_disk(*_: Any, **__: Any) -> str:
+        raise ExchangeError("The disk is full.", "Make room.")
+
+    # Nor does the next one take it away, which fails before it has begun.
+    monkeypatch.setattr(sys.modules[Stage.__module__], "_command", full_disk)
+    again = CliRunner().invoke(main, ["demo", "--folder", str(folder), "--data", str(data), "--no-serve"])
+    assert again.exit_code == 1
+    assert "The disk is full." in again.stderr
+    assert kept.read_bytes() == b"proof"

@@ -53,36 +53,39 @@ def rows_of(start, stop):
         yield [f"2024-01-05 {n % 24:02}:{n % 60:02}:00", f"M{n % 40:03}", n / 7, n, f"part {n * 7919 % 100003:08}"]
 
 
-def csv_file(path, rows):
+NAMES = ["time", "machine", "value", "count", "part"]
+
+
+def csv_file(path, rows, times):
+    lines = [",".join(map(str, row)) + "\n" for row in rows_of(0, rows)]
     with path.open("w") as stream:
         stream.write("time,machine,value,count,part\n")
-        stream.writelines(",".join(map(str, row)) + "\n" for row in rows_of(0, rows))
+        for _ in range(times):
+            stream.writelines(lines)
 
 
-def gb18030_file(path, rows):
-    with path.open("w", encoding="gb18030") as stream:
-        stream.write("时间,设备,数值,计数,备注\n")
-        stream.writelines(",".join(map(str, row)) + "正常\n" for row in rows_of(0, rows))
+def gb18030_file(path, rows, times):
+    lines = "".join(",".join(map(str, row)) + "正常\n" for row in rows_of(0, rows)).encode("gb18030")
+    path.write_bytes("时间,设备,数值,计数,备注\n".encode("gb18030") + lines * times)
 
 
-def jsonl_file(path, rows):
-    names = ["time", "machine", "value", "count", "part"]
-    with path.open("w") as stream:
-        stream.writelines(json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in rows_of(0, rows))
+def jsonl_file(path, rows, times):
+    lines = "".join(json.dumps(dict(zip(NAMES, row, strict=True))) + "\n" for row in rows_of(0, rows))
+    path.write_text(lines * times)
 
 
-def parquet_file(path, rows):
-    names = ["time", "machine", "value", "count", "part"]
+def parquet_file(path, rows, times):
     columns = [pa.array(column) for column in zip(*rows_of(0, rows), strict=True)]
+    table = pa.concat_tables([pa.table(columns, names=NAMES)] * times).combine_chunks()
     # One row group, as many writers make: it must not be loaded as a whole.
-    pq.write_table(pa.table(columns, names=names), path, row_group_size=rows)
+    pq.write_table(table, path, row_group_size=rows * times)
 
 
-def xlsx_file(path, rows):
+def xlsx_file(path, rows, times):
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet()
-    sheet.append(["time", "machine", "value", "count", "part"])
-    for row in rows_of(0, rows):
+    sheet.append(NAMES)
+    for row in rows_of(0, rows * times):
         sheet.append(row)
     book.save(path)
 
@@ -102,7 +105,7 @@ def test_ten_times_the_rows_take_less_than_a_third_more_memory(tmp_path, write, 
     peaks = []
     for factor in (1, 10):
         path = tmp_path / name
-        write(path, rows * factor)
+        write(path, rows, factor)
         outcome, peak, left = read_apart(path, group)
         assert (outcome, left) == (rows * factor, 1)
         peaks.append(peak)
