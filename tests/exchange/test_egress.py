@@ -273,7 +273,7 @@ def test_an_answer_that_is_too_long_or_too_slow_is_given_up(web: _Web) -> None:
         handler.send_response(200)
         handler.end_headers()
         try:
-            for _ in range(100):
+            for _ in range(400):
                 handler.wfile.write(b".")
                 handler.wfile.flush()
                 time.sleep(0.05)
@@ -284,7 +284,7 @@ def test_an_answer_that_is_too_long_or_too_slow_is_given_up(web: _Web) -> None:
     began = time.monotonic()
     with pytest.raises(UnreachableError):
         web.egress().request("GET", f"http://web:{web.port}/", timeout=0.4)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 12
 
     def broken(handler: http.server.BaseHTTPRequestHandler) -> None:
         handler.send_response(200)

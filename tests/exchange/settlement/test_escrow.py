@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -234,15 +233,24 @@ def test_a_second_delivery_does_not_move_the_acceptance_window(sqlite_market: An
     assert _escrow(sqlite_market, agreement).release_due_at == first
 
 
-def test_after_its_end_an_agreement_is_not_funded_and_what_was_not_delivered_is_refunded(sqlite_market: Any) -> None:
+def test_after_its_end_an_agreement_is_not_funded_and_what_was_not_delivered_is_refunded(
+    sqlite_market: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     market = sqlite_market
     market.top_up(market.consumer, 600)
-    end = datetime.now(UTC) + timedelta(seconds=3)
+    end = datetime.now(UTC) + timedelta(hours=1)
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime.now(tz) + timedelta(hours=1)
+
     funded, unfunded = (_signed_until(market, end) for _ in range(2))
     market.run(market.consumer, "settlement.fund", agreement=funded)
     run = market.exchange.operations.services.jobs.run_timer
     assert run("settlement.refund_due") == []
-    time.sleep(max(0.0, (end - datetime.now(UTC)).total_seconds()) + 0.05)
+    for module in ("operations", "settlement.work"):
+        monkeypatch.setattr(f"exchange.{module}.datetime", Later)
     assert run("settlement.refund_due") == [funded]
     assert run("settlement.refund_due") == []
     assert market.agreement(funded).state == "terminated"
