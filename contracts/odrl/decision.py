@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
@@ -68,7 +68,8 @@ class World:
     """What is known apart from the request. What is not stated here is unknown, and an unknown fact denies.
 
     `counts`: executions so far, apart from the one that is asked about, by a rule's uid, its path or its
-    action; the first of these that is there is taken. `first_use` is None while there was none. `paid_fen`
+    action; the first of these that is there is taken. `meters`: the metered time in the same way, with what the
+    use that is asked about may take. `first_use` and `last_use` are None while there was none. `paid_fen`
     is what the assignee has paid under the agreement. `attributes` holds verified facts by left operand,
     and under `event` the periods of events: name to (start, end), where a missing start means "has not
     begun" and a missing end "lasts". `broader` says of a term, a party or an asset what it is a kind, a part or a
@@ -83,10 +84,13 @@ class World:
     attributes: Mapping[str, Any] = field(default_factory=_nothing)
     broader: Mapping[str, Collection[str]] = field(default_factory=_nothing)
     performed: Mapping[str, bool] = field(default_factory=_nothing)
+    last_use: datetime | None = None
+    meters: Mapping[str, timedelta] = field(default_factory=_nothing)
 
     def __post_init__(self) -> None:
         _require_moment("agreement_start", self.agreement_start)
         _require_moment("first_use", self.first_use)
+        _require_moment("last_use", self.last_use)
 
     def was_performed(self, uid: str | None, path: str) -> bool | None:
         """Whether a rule was performed, asked by its uid and then by its path; None where it is not known."""

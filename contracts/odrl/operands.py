@@ -9,14 +9,26 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from enum import Enum, auto
 from types import MappingProxyType
 from typing import Any
 
 from contracts.odrl.decision import Request, World
 from contracts.odrl.model import JSON
-from contracts.odrl.values import iso_duration, parse_version, rfc3339, yuan
+from contracts.odrl.values import (
+    iso_duration,
+    parse_decimal,
+    parse_flag,
+    parse_integer,
+    parse_version,
+    rfc3339,
+    yuan,
+)
+from contracts.odrl.vocabulary import UNIT_NAMES, UNITS
+
+_LONG_AGO = datetime(1, 1, 2, tzinfo=UTC)
 
 
 class Kind(Enum):
@@ -29,6 +41,12 @@ class Kind(Enum):
     TERM = auto()
     VERSION = auto()
     EVENT = auto()
+    WAIT = auto()
+    SPAN = auto()
+    DECIMAL = auto()
+    QUANTITY = auto()
+    FLAG = auto()
+    STATE = auto()
 
 
 # The keys under which the uses of a rule may be counted: its uid, its path, its action.
@@ -40,7 +58,8 @@ Within = Callable[[str, str], bool | None]
 class Operand:
     """One left operand.
 
-    `within` says whether one of its terms lies in another, None when that is not known.
+    `within` says whether one of its terms lies in another, None when that is not known. `bounds` are the least and
+    the greatest value that means something.
     """
 
     name: str
@@ -48,6 +67,7 @@ class Operand:
     read: Reader
     show: Callable[[Any], JSON]
     within: Within | None = None
+    bounds: tuple[int, int] | None = None
 
 
 def _elapsed_since(field: str) -> Reader:
@@ -59,6 +79,65 @@ def _elapsed_since(field: str) -> Reader:
         return None if start is None else (start, request.at)
 
     return read
+
+
+def _since_last_use(request: Request, world: World, _keys: tuple[str, ...]) -> Any:
+    if world.last_use is not None:
+        return (world.last_use, request.at)
+    # Before the first use any interval has passed; after it, the last one must be known.
+    return (_LONG_AGO, request.at) if world.first_use is None else None
+
+
+def _metered(_request: Request, world: World, keys: tuple[str, ...]) -> timedelta | None:
+    for key in keys:
+        metered = world.meters.get(key)
+        if isinstance(metered, timedelta):
+            return metered
+    return None
+
+
+def _fact(name: str, read: Callable[[Any], Any], *, claimed: bool = False) -> Reader:
+    """A fact of the world under the operand's name; `claimed` ones may be stated by the request as well."""
+
+    def fact(request: Request, world: World, _keys: tuple[str, ...]) -> Any:
+        value = world.attributes.get(name)
+        if value is None and claimed:
+            value = request.attributes.get(name)
+        try:
+            return None if value is None else read(value)
+        except (ValueError, TypeError, ArithmeticError):
+            return None
+
+    return fact
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise TypeError(value)
+    return parse_integer(str(value))
+
+
+def _decimal(value: Any) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, (int, str, Decimal, float)):
+        raise TypeError(value)
+    return parse_decimal(str(value))
+
+
+def _flag(value: Any) -> bool:
+    return value if isinstance(value, bool) else parse_flag(value)
+
+
+def quantity(number: str, unit: str | None) -> tuple[str, Decimal]:
+    """A number with its unit as what it measures and how much of the base unit. Raises ValueError or KeyError."""
+    measured, factor = UNITS[UNIT_NAMES[unit or ""]]
+    return measured, parse_decimal(number) * Decimal(factor)
+
+
+def _quantity(value: Any) -> tuple[str, Decimal, str]:
+    number, _, unit = str(value).partition(" ")
+    if unit not in UNIT_NAMES:
+        raise ValueError(value)
+    return (*quantity(number, unit), f"{number} {UNIT_NAMES[unit]}")
 
 
 def _count(_request: Request, world: World, keys: tuple[str, ...]) -> int | None:
@@ -134,6 +213,11 @@ def _format_within(inner: str, outer: str) -> bool | None:
     return inner.startswith(f"{outer}/") if "/" in inner else None
 
 
+def _language_within(inner: str, outer: str) -> bool | None:
+    """BCP 47: `zh-CN` lies in `zh`."""
+    return inner.lower().startswith(f"{outer.lower()}-")
+
+
 def _version_within(inner: str, outer: str) -> bool | None:
     """Dotted versions: `1.2.3` lies in `1.2`. Anything else is not known here."""
     if parse_version(inner) is None or parse_version(outer) is None:
@@ -157,6 +241,26 @@ OPERANDS: Mapping[str, Operand] = MappingProxyType(
             Operand("fileFormat", Kind.TERM, _attribute("fileFormat"), _show_terms, _format_within),
             Operand("version", Kind.VERSION, _attribute("version"), _show_terms, _version_within),
             Operand("event", Kind.EVENT, _events, lambda actual: rfc3339(actual[1])),
+            Operand("timeInterval", Kind.WAIT, _since_last_use, _show_elapsed),
+            Operand("delayPeriod", Kind.WAIT, _elapsed_since("agreement_start"), _show_elapsed),
+            Operand("meteredTime", Kind.SPAN, _metered, iso_duration),
+            Operand("percentage", Kind.DECIMAL, _fact("percentage", _decimal, claimed=True), str, bounds=(0, 100)),
+            Operand(
+                "resolution", Kind.QUANTITY, _fact("resolution", _quantity, claimed=True), lambda actual: actual[2]
+            ),
+            Operand("language", Kind.TERM, _attribute("language"), _show_terms, _language_within),
+            # What the national rules ask for is never believed of a request.
+            Operand("ex:grade", Kind.INTEGER, _fact("ex:grade", _whole), lambda actual: actual, bounds=(1, 3)),
+            Operand("ex:dataCategory", Kind.TERM, _fact("ex:dataCategory", _terms), _show_terms),
+            Operand("ex:crossBorder", Kind.FLAG, _fact("ex:crossBorder", _flag), lambda actual: str(actual).lower()),
+            Operand(
+                "ex:securityLevel",
+                Kind.INTEGER,
+                _fact("ex:securityLevel", _whole),
+                lambda actual: actual,
+                bounds=(1, 5),
+            ),
+            Operand("ex:artefactState", Kind.STATE, _fact("ex:artefactState", _terms), _show_terms),
         )
     }
 )

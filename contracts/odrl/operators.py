@@ -14,16 +14,20 @@ from typing import Any
 
 from contracts.odrl.decision import World
 from contracts.odrl.model import OPAQUE, Constraint, Value
-from contracts.odrl.operands import Kind, Operand, Within
+from contracts.odrl.operands import Kind, Operand, Within, quantity
 from contracts.odrl.values import (
     Duration,
     Instant,
+    parse_decimal,
     parse_duration,
     parse_fen,
+    parse_flag,
     parse_instant,
     parse_integer,
+    parse_span,
     parse_version,
 )
+from contracts.odrl.vocabulary import UNIT_NAMES, UNITS
 
 Test = Callable[[Any, World], bool | None]
 
@@ -45,6 +49,7 @@ _COMPARING = frozenset({"lt", "lteq", "gt", "gteq"})
 _LISTS = frozenset({"isAnyOf", "isNoneOf", "isAllOf"})
 _CONTAINMENT = frozenset({"isA", "isPartOf", "hasPart"})
 
+_PERCENT = frozenset({None, "%", "http://qudt.org/vocab/unit/PERCENT"})
 _CURRENCIES = frozenset(
     {"CNY", "iso4217a:CNY", "http://cvx.iptc.org/iso4217a/CNY", "http://dbpedia.org/resource/Renminbi"}
 )
@@ -60,11 +65,23 @@ class NotUnderstoodError(Exception):
         super().__init__(part, value)
 
 
+# A wait has no end, so it is only reached or passed; `eq` says how long it is.
+_FEW: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
+    {
+        Kind.WAIT: ("eq", "gt", "gteq"),
+        Kind.FLAG: ("eq", "neq"),
+        Kind.STATE: ("eq", "neq", *sorted(_LISTS), "hasPart"),
+    }
+)
+
+
 def operators_of(kind: Kind) -> tuple[str, ...]:
     """The operators that mean something for a kind of value."""
     ordered = (*ORDER, *sorted(_LISTS))
     if kind is Kind.TERM:
         return ("eq", "neq", *sorted(_LISTS), *sorted(_CONTAINMENT))
+    if kind in _FEW:
+        return _FEW[kind]
     return (*ordered, *sorted(_CONTAINMENT)) if kind is Kind.VERSION else ordered
 
 
@@ -77,12 +94,16 @@ def build(operand: Operand, constraint: Constraint) -> Test:
     if operator not in operators_of(operand.kind):
         raise NotUnderstoodError("operator", operator, list(operators_of(operand.kind)))
     _check_unit(operand, constraint)
-    values = [_parse(operand.kind, value) for value in constraint.right]
+    values = [_parse(operand, value, constraint.unit) for value in constraint.right]
     if not values or (len(values) > 1 and operator not in _LISTS):
         wanted = "one value" if operator not in _LISTS else "at least one value"
         raise NotUnderstoodError("rightOperand", [value.text for value in constraint.right], wanted)
     if operand.kind is Kind.TERM or (operand.kind is Kind.VERSION and operator not in _COMPARING):
         return _term_test(operator, tuple(values), operand.within)
+    if operand.kind is Kind.STATE:
+        return _state_test(operator, frozenset(values))
+    if operand.kind is Kind.WAIT and operator == "eq":
+        operator = "gteq"
     if operand.kind is Kind.VERSION and parse_version(values[0]) is None:
         raise NotUnderstoodError("rightOperand", values[0], "version")
     return _ordered_test(operator, values, _POSITIONS[operand.kind])
@@ -93,6 +114,12 @@ def _check_unit(operand: Operand, constraint: Constraint) -> None:
     if operand.kind is Kind.MONEY:
         if unit not in _CURRENCIES:
             raise NotUnderstoodError("unit", unit, ["CNY"])
+    elif operand.kind is Kind.QUANTITY:
+        if unit not in UNIT_NAMES:
+            raise NotUnderstoodError("unit", unit, list(UNITS))
+    elif operand.kind is Kind.DECIMAL:
+        if unit not in _PERCENT:
+            raise NotUnderstoodError("unit", unit, ["%"])
     elif unit is not None:
         raise NotUnderstoodError("unit", unit, [])
 
@@ -106,6 +133,13 @@ _DATATYPES: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
         Kind.TERM: ("@id", "xsd:string", "xsd:anyURI"),
         Kind.VERSION: ("@id", "xsd:string"),
         Kind.EVENT: ("@id", "xsd:string", "xsd:anyURI"),
+        Kind.WAIT: ("xsd:duration", "xsd:dayTimeDuration", "xsd:yearMonthDuration"),
+        Kind.SPAN: ("xsd:dayTimeDuration", "xsd:duration"),
+        Kind.DECIMAL: ("xsd:decimal", "xsd:integer"),
+        Kind.QUANTITY: ("xsd:decimal", "xsd:integer"),
+        # JSON's own true and false are kept as they are.
+        Kind.FLAG: ("xsd:boolean", OPAQUE),
+        Kind.STATE: ("@id", "xsd:string", "xsd:anyURI"),
     }
 )
 
@@ -125,18 +159,32 @@ _PARSERS: Mapping[Kind, Callable[[str], Any]] = MappingProxyType(
         Kind.TERM: _text,
         Kind.VERSION: _text,
         Kind.EVENT: _text,
+        Kind.WAIT: parse_duration,
+        Kind.SPAN: parse_span,
+        Kind.DECIMAL: parse_decimal,
+        Kind.FLAG: parse_flag,
+        Kind.STATE: _text,
     }
 )
 
 
-def _parse(kind: Kind, value: Value) -> Any:
-    expected = _DATATYPES[kind]
-    if value.datatype == OPAQUE or (value.datatype and value.datatype not in expected):
+def _parse(operand: Operand, value: Value, unit: str | None) -> Any:
+    expected = _DATATYPES[operand.kind]
+    if value.datatype and value.datatype not in expected:
         raise NotUnderstoodError("rightOperand", value.text, expected[0])
     try:
-        return _PARSERS[kind](value.text)
+        parsed: Any = (
+            quantity(value.text, unit) if operand.kind is Kind.QUANTITY else _PARSERS[operand.kind](value.text)
+        )
     except ValueError:
-        raise NotUnderstoodError("rightOperand", value.text, expected[0]) from None
+        raise NotUnderstoodError("rightOperand", value.text, _FORM.get(operand.name, expected[0])) from None
+    if operand.bounds and not operand.bounds[0] <= parsed <= operand.bounds[1]:
+        raise NotUnderstoodError("rightOperand", value.text, _FORM[operand.name])
+    return parsed
+
+
+# What a value should look like where its datatype alone does not say it.
+_FORM = {"percentage": "percentage", "resolution": "number", "ex:grade": "grade", "ex:securityLevel": "level"}
 
 
 def _instant_position(value: Instant, actual: datetime) -> int | None:
@@ -152,8 +200,13 @@ def _elapsed_position(value: Duration, actual: tuple[datetime, datetime]) -> int
     return (at > end) - (at < end)
 
 
-def _number_position(value: int, actual: int) -> int | None:
-    return (actual > value) - (actual < value)
+def _quantity_position(value: tuple[str, Any], actual: tuple[str, Any, str]) -> int | None:
+    """Quantities of different kinds, such as dots and seconds, cannot be compared."""
+    return None if value[0] != actual[0] else _number_position(value[1], actual[1])
+
+
+def _number_position(value: Any, actual: Any) -> int | None:
+    return int(actual > value) - int(actual < value)
 
 
 def _version_position(value: str, actual: tuple[str, ...]) -> int | None:
@@ -188,6 +241,11 @@ _POSITIONS: Mapping[Kind, Position] = MappingProxyType(
         Kind.MONEY: _number_position,
         Kind.VERSION: _version_position,
         Kind.EVENT: _event_position,
+        Kind.WAIT: _elapsed_position,
+        Kind.SPAN: _number_position,
+        Kind.DECIMAL: _number_position,
+        Kind.QUANTITY: _quantity_position,
+        Kind.FLAG: _number_position,
     }
 )
 
@@ -232,6 +290,15 @@ def one_of(results: list[bool | None]) -> bool | None:
     if results.count(True) > 1:
         return False
     return None if None in results else results.count(True) == 1
+
+
+def _state_test(operator: str, wanted: frozenset[str]) -> Test:
+    """A thing is in several states at once, so that `eq` asks for one of them and `neq` for its absence."""
+    if operator in {"isAllOf", "eq", "hasPart"}:
+        return lambda actual, _world: wanted.issubset(actual)
+    if operator == "isAnyOf":
+        return lambda actual, _world: not wanted.isdisjoint(actual)
+    return lambda actual, _world: wanted.isdisjoint(actual)
 
 
 def _term_test(operator: str, values: tuple[str, ...], within: Within | None) -> Test:

@@ -10,12 +10,13 @@ from types import MappingProxyType
 
 from contracts.odrl import words
 from contracts.odrl.model import JSON, Condition, Constraint, LogicalConstraint
+from contracts.odrl.vocabulary import UNIT_NAMES
 from contracts.odrl.words import chinese, pick
 
 
 def expected(constraint: Constraint) -> JSON:
     """The right operand as plain JSON: a string, or a list of strings."""
-    unit = f" {constraint.unit}" if constraint.unit else ""
+    unit = f" {UNIT_NAMES.get(constraint.unit, constraint.unit)}" if constraint.unit else ""
     texts = [f"{value.text}{unit}" for value in constraint.right]
     return texts[0] if len(texts) == 1 and not constraint.many else list(texts)
 
@@ -61,6 +62,13 @@ def phrase(left_operand: str, operator: str, wanted: JSON, locale: str, *, prohi
     texts = [str(text) for text in (wanted if isinstance(wanted, list) else [wanted])]
     if left_operand in _TERMS and operator in _TERMS[left_operand].frames:
         return _term(left_operand, operator, texts, locale, prohibits)
+    if left_operand == "ex:crossBorder" and texts in (["true"], ["false"]) and operator in {"eq", "neq"}:
+        abroad = (texts == ["true"]) is (operator == "eq")
+        return pick(
+            locale,
+            f"where the data {'leaves' if abroad else 'stays in'} the country",
+            f"在数据{'出境' if abroad else '不出境'}时",
+        )
     value = words.join([_value(left_operand, text, locale) for text in texts], locale) if texts else "“”"
     if operator == "lt" and left_operand == "dateTime" and len(texts) == 1:
         day = words.last_day(texts[0])
@@ -85,8 +93,10 @@ def _counted(operator: str, texts: list[str], locale: str) -> str:
 def _value(left_operand: str, text: str, locale: str) -> str:
     if left_operand == "dateTime":
         return words.instant(text, locale)
-    if left_operand in {"elapsedTime", "ex:sinceAgreement"}:
+    if left_operand in words.SPANS:
         return words.length(text, locale)
+    if left_operand == "percentage":
+        return f"{text.partition(' ')[0]}%"
     if left_operand == "payAmount":
         amount, _, unit = text.partition(" ")
         plain = amount.replace(".", "", 1).isdigit()
@@ -119,6 +129,35 @@ def _since(en: str, zh: str) -> dict[str, tuple[str, str]]:
     }
 
 
+def _measured(before: str, after: str, zh: str) -> dict[str, tuple[str, str]]:
+    tail = f" {after}" if after else ""
+    return {
+        "eq": (f"{before} exactly {{}}{tail}", f"{zh}恰为 {{}}"),
+        "neq": (f"{before} anything but {{}}{tail}", f"{zh}不等于 {{}}"),
+        "lt": (f"{before} less than {{}}{tail}", f"{zh}低于 {{}}"),
+        "lteq": (f"{before} at most {{}}{tail}", f"{zh}不超过 {{}}"),
+        "gt": (f"{before} more than {{}}{tail}", f"{zh}超过 {{}}"),
+        "gteq": (f"{before} at least {{}}{tail}", f"{zh}不低于 {{}}"),
+        "isAnyOf": (f"{before} exactly {{}}{tail}", f"{zh}为 {{}}"),
+        "isNoneOf": (f"{before} anything but {{}}{tail}", f"{zh}不为 {{}}"),
+        "isAllOf": (f"{before} exactly {{}}{tail} together", f"{zh}同时为 {{}}"),
+    }
+
+
+def _graded(before: str, zh: str) -> dict[str, tuple[str, str]]:
+    return {
+        "eq": (f"only {before} {{}}", f"{zh}仅限 {{}} 级"),
+        "neq": (f"not {before} {{}}", f"{zh}不为 {{}} 级"),
+        "lt": (f"only {before} lower than {{}}", f"{zh}低于 {{}} 级"),
+        "lteq": (f"only {before} {{}} or lower", f"{zh}不高于 {{}} 级"),
+        "gt": (f"only {before} higher than {{}}", f"{zh}高于 {{}} 级"),
+        "gteq": (f"only {before} {{}} or higher", f"{zh}不低于 {{}} 级"),
+        "isAnyOf": (f"only {before} {{}}", f"{zh}仅限 {{}} 级"),
+        "isNoneOf": (f"not {before} {{}}", f"{zh}不为 {{}} 级"),
+        "isAllOf": (f"only {before} {{}} together", f"{zh}同时为 {{}} 级"),
+    }
+
+
 _FRAMES: Mapping[str, Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "dateTime": _INSTANT,
@@ -142,6 +181,24 @@ _FRAMES: Mapping[str, Mapping[str, tuple[str, str]]] = MappingProxyType(
             "gt": ("once more than {} has been paid", "在支付超过{}后"),
             "gteq": ("once {} has been paid", "在支付{}后"),
         },
+        "timeInterval": {
+            "eq": ("at intervals of at least {}", "每次使用间隔不少于 {}"),
+            "gteq": ("at intervals of at least {}", "每次使用间隔不少于 {}"),
+            "gt": ("at intervals of more than {}", "每次使用间隔超过 {}"),
+        },
+        "delayPeriod": {
+            "eq": ("after a waiting period of {} from the start of the agreement", "在协议生效后等待 {}之后"),
+            "gteq": ("after a waiting period of {} from the start of the agreement", "在协议生效后等待 {}之后"),
+            "gt": (
+                "after a waiting period of more than {} from the start of the agreement",
+                "在协议生效后等待超过 {}之后",
+            ),
+        },
+        "meteredTime": _measured("for", "of metered time", "累计使用时间"),
+        "percentage": _measured("for", "of the data", "所涉数据比例"),
+        "resolution": _measured("at a resolution of", "", "分辨率"),
+        "ex:grade": _graded("for data of grade", "数据级别"),
+        "ex:securityLevel": _graded("in systems of protection level", "系统保护等级"),
         "event": {
             "eq": ("during the event {}", "在事件{}期间"),
             "neq": ("at any time other than during the event {}", "在事件{}期间以外的时间"),
@@ -216,6 +273,27 @@ _TERMS: Mapping[str, _Term] = MappingProxyType(
             "in any format other than {}|以除{}以外的格式",
             "in the formats {} together|同时以{}格式",
             "in a format that includes {}|以包含{}的格式",
+        ),
+        "language": _Term(
+            "in the language {}|以{}",
+            "in {} or one of its variants|以{}及其变体",
+            "in any language other than {}|以除{}以外的语言",
+            "in the languages {} together|同时以{}",
+            "in a language that includes {}|以包含{}的语言",
+        ),
+        "ex:dataCategory": _Term(
+            "for {}|针对{}",
+            "for {} or a kind of it|针对{}及其细类",
+            "for any category of data other than {}|针对除{}以外的数据类别",
+            "for {} together|同时针对{}",
+            "for a category that includes {}|针对包含{}的类别",
+        ),
+        "ex:artefactState": _Term(
+            "while the data is {}|在数据{}时",
+            "while the data is {}|在数据{}时",
+            "while the data is not {}|在数据并非{}时",
+            "while the data is {} together|在数据同时{}时",
+            "while the data is {}|在数据{}时",
         ),
         "version": _Term(
             "in version {}|以版本 {}",

@@ -68,6 +68,8 @@ class GraphWriter:
     def object(self, key: str, value: Any, path: str) -> Any:
         if isinstance(value, dict):
             return self.described(key, value, path)
+        if isinstance(value, bool):
+            return self.rdf.Literal(str(value).lower(), datatype=self.term("xsd:boolean", path), normalize=False)
         if not isinstance(value, str):
             _no_place(path)
         short = key == "profile" and _SHORT.fullmatch(value)

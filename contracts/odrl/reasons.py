@@ -76,14 +76,18 @@ def _actual(reason: Reason, locale: str) -> str:
     if left in {"dateTime", "event"} and isinstance(actual, str):
         wanted = reason.expected[0] if isinstance(reason.expected, list) else reason.expected
         return words.moment(words.in_zone_of(actual, str(wanted)), locale)
-    if left in {"elapsedTime", "ex:sinceAgreement"}:
+    if left == "ex:crossBorder":
+        return pick(locale, *words.BORDER[str(actual)])
+    if left == "percentage":
+        return f"{actual}%"
+    if left in words.SPANS:
         return words.length(str(actual), locale)
     if left == "payAmount":
         return words.money(str(actual).split(" ")[0], locale)
     values = actual if isinstance(actual, list) else [actual]
     return (
         words.join([words.term(left, str(value), locale) for value in values], locale, "and")
-        if (left != "count")
+        if left not in {"count", "resolution", "ex:grade", "ex:securityLevel"}
         else str(actual)
     )
 

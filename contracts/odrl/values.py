@@ -19,6 +19,7 @@ _DURATION = re.compile(
     re.ASCII,
 )
 _INTEGER = re.compile(r"\+?\d{1,15}", re.ASCII)
+_DECIMAL = re.compile(r"\+?\d{1,15}(\.\d{1,9})?", re.ASCII)
 _MONEY = re.compile(r"\+?\d{1,13}(\.\d{1,2})?", re.ASCII)
 
 _LONGEST = timedelta(days=366_000)
@@ -106,6 +107,28 @@ def parse_integer(lexical: str) -> int:
     if not _INTEGER.fullmatch(lexical):
         raise ValueError(lexical)
     return int(lexical)
+
+
+def parse_decimal(lexical: str) -> Decimal:
+    """An xsd:decimal that is not negative, of at most fifteen digits before the point and nine behind it."""
+    if not _DECIMAL.fullmatch(lexical):
+        raise ValueError(lexical)
+    return Decimal(lexical)
+
+
+def parse_span(lexical: str) -> timedelta:
+    """An xsd:dayTimeDuration: a length of time without months or years, which are not of one length."""
+    duration = parse_duration(lexical)
+    if duration.months:
+        raise ValueError(lexical)
+    return duration.rest
+
+
+def parse_flag(lexical: str) -> bool:
+    """An xsd:boolean."""
+    if lexical not in {"true", "false", "1", "0"}:
+        raise ValueError(lexical)
+    return lexical in {"true", "1"}
 
 
 def parse_fen(lexical: str) -> int:

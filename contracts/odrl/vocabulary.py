@@ -181,6 +181,72 @@ PURPOSES = MappingProxyType(
 )
 
 
+# States that an artefact may be in when it is delivered; it may be in several.
+ARTEFACT_STATES = MappingProxyType(
+    {
+        "encrypted": ("encrypted", "已加密"),
+        "anonymized": ("anonymized", "已匿名化"),
+        "desensitized": ("desensitized", "已脱敏"),
+        "aggregated": ("aggregated", "已汇总"),
+        "fingerprinted": ("fingerprinted", "已加指纹"),
+        "sealed": ("sealed", "已封装"),
+    }
+)
+
+# GB/T 43697: what harm the loss of the data could do.
+DATA_CATEGORIES = MappingProxyType(
+    {
+        "general": ("general data", "一般数据"),
+        "important": ("important data", "重要数据"),
+        "core": ("core data", "核心数据"),
+    }
+)
+
+LANGUAGES = MappingProxyType({"zh": ("Chinese", "中文"), "en": ("English", "英文")})
+
+# Units of a resolution: what they measure, and how many of its base unit they are.
+UNITS = MappingProxyType(
+    {
+        "dpi": ("dots", "1"),
+        "Hz": ("frequency", "1"),
+        "kHz": ("frequency", "1000"),
+        "MHz": ("frequency", "1000000"),
+        "ms": ("time", "0.001"),
+        "s": ("time", "1"),
+        "min": ("time", "60"),
+        "h": ("time", "3600"),
+        "mm": ("length", "0.001"),
+        "cm": ("length", "0.01"),
+        "m": ("length", "1"),
+        "km": ("length", "1000"),
+        "bit": ("depth", "1"),
+    }
+)
+_QUDT = "http://qudt.org/vocab/unit/"
+UNIT_NAMES = MappingProxyType(
+    {
+        **{name: name for name in UNITS},
+        **{
+            f"{_QUDT}{name}": short
+            for name, short in (
+                ("HZ", "Hz"),
+                ("KiloHZ", "kHz"),
+                ("MegaHZ", "MHz"),
+                ("MilliSEC", "ms"),
+                ("SEC", "s"),
+                ("MIN", "min"),
+                ("HR", "h"),
+                ("MilliM", "mm"),
+                ("CentiM", "cm"),
+                ("M", "m"),
+                ("KiloM", "km"),
+                ("BIT", "bit"),
+            )
+        },
+    }
+)
+
+
 def shorten(term: str) -> str:
     """The short form of a term.
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from types import MappingProxyType
 
 from contracts.odrl.values import Duration, parse_duration, parse_instant
-from contracts.odrl.vocabulary import PURPOSES
+from contracts.odrl.vocabulary import ARTEFACT_STATES, DATA_CATEGORIES, LANGUAGES, PURPOSES
 
 _MONTHS = (
     "January",
@@ -65,7 +65,27 @@ ACTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 
+# Left operands whose values are lengths of time.
+SPANS = frozenset({"elapsedTime", "ex:sinceAgreement", "timeInterval", "delayPeriod", "meteredTime"})
+
+# What a transfer does, as a clause.
+BORDER = {
+    "true": ("the data would leave the country", "数据将出境"),
+    "false": ("the data would stay in the country", "数据不出境"),
+}
+
 _PLACES = {"CN": ("China", "中国")}
+
+
+_TERMS: Mapping[str, Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "purpose": PURPOSES,
+        "spatial": _PLACES,
+        "language": LANGUAGES,
+        "ex:dataCategory": DATA_CATEGORIES,
+        "ex:artefactState": ARTEFACT_STATES,
+    }
+)
 
 
 def chinese(locale: str) -> bool:
@@ -86,7 +106,7 @@ def action(name: str, locale: str, data: str | None = None) -> str:
 
 def term(left_operand: str, text: str, locale: str) -> str:
     """A term in words where it is a known one, else as it was written, in quotation marks."""
-    table = {"purpose": PURPOSES, "spatial": _PLACES}.get(left_operand, {})
+    table = _TERMS.get(left_operand, {})
     if text in table:
         return table[text][1 if chinese(locale) else 0]
     return text if left_operand in {"version", "industry"} else f"“{text}”"

@@ -11,6 +11,7 @@ from contracts.odrl import Request, World
 from contracts.odrl.operands import OPERANDS, Kind
 from contracts.odrl.operators import operators_of
 from contracts.odrl.vocabulary import OPERATORS
+from contracts.odrl.wordings import ACTUAL
 
 NOW = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -39,6 +40,7 @@ def _claim(**attributes):
     return {"request": {"attributes": attributes}}
 
 
+UNITS = {"payAmount": "CNY", "resolution": "Hz"}
 EVENT = {"start": (NOW + DAY, None), "running": (NOW - DAY, NOW + DAY), "over": (NOW - 2 * DAY, NOW - DAY)}
 
 
@@ -157,6 +159,66 @@ ROWS = [
     _row("event", "isNoneOf", ["urn:x:trial"], False, **_event(EVENT["running"])),
     _row("event", "isNoneOf", ["urn:x:trial"], True, **_event(EVENT["over"])),
     _row("event", "isNoneOf", ["urn:x:trial", "urn:x:other"], False, **_event(EVENT["over"])),
+    # One use a week: before the first any interval has passed; when the last was is not known, it denies.
+    _row("timeInterval", "eq", "P7D", True, **_world()),
+    _row("timeInterval", "eq", "P7D", True, **_world(first_use=NOW - 9 * DAY, last_use=NOW - 7 * DAY)),
+    _row("timeInterval", "eq", "P7D", True, **_world(first_use=NOW - 9 * DAY, last_use=NOW - 8 * DAY)),
+    _row("timeInterval", "eq", "P7D", False, **_world(first_use=NOW - 9 * DAY, last_use=NOW - 6 * DAY)),
+    _row("timeInterval", "gt", "P7D", False, **_world(first_use=NOW - 9 * DAY, last_use=NOW - 7 * DAY)),
+    _row("timeInterval", "gteq", "P7D", False, **_world(first_use=NOW - 9 * DAY)),
+    _row("delayPeriod", "eq", "P30D", True, **_world(agreement_start=NOW - 30 * DAY)),
+    _row("delayPeriod", "gteq", "P30D", False, **_world(agreement_start=NOW - 29 * DAY)),
+    _row("delayPeriod", "gt", "P30D", False, **_world(agreement_start=NOW - 30 * DAY)),
+    _row("delayPeriod", "eq", "P30D", False, **_world()),
+    *_compared("meteredTime", "PT10H", [_world(meters={"use": timedelta(hours=n)}) for n in (9, 10, 11)]),
+    _row("meteredTime", "lteq", "PT10H", False, **_world(meters={"read": timedelta(0)})),
+    _row("meteredTime", "lteq", "PT10H", False, **_world(meters={"use": 36_000})),
+    *_compared("percentage", "12.5", [_claim(percentage=n) for n in ("12.49", 12.5, 13)]),
+    _row("percentage", "lteq", 100, True, unit="%", **_claim(percentage=100)),
+    _row("percentage", "lteq", 100, False, **_claim(percentage=True)),
+    _row("percentage", "lteq", 100, False, **_claim(percentage="much")),
+    *_compared("resolution", "1", [_claim(resolution=n) for n in ("999 Hz", "1 kHz", "1001 Hz")], unit="kHz"),
+    _row("resolution", "lteq", "1", True, unit="http://qudt.org/vocab/unit/HZ", **_claim(resolution="0.5 Hz")),
+    _row("resolution", "lteq", "1", False, unit="Hz", **_claim(resolution="1 s")),
+    _row("resolution", "lteq", "1", False, unit="Hz", **_claim(resolution="1")),
+    _row("language", "eq", "zh", True, **_claim(language="zh")),
+    _row("language", "eq", "zh", False, **_claim(language="zh-CN")),
+    _row("language", "isPartOf", "zh", True, **_claim(language="zh-CN")),
+    _row("language", "isPartOf", "zh", False, **_claim(language="en")),
+    *_compared("ex:grade", "2", [_world(attributes={"ex:grade": n}) for n in (1, "2", 3)]),
+    _row("ex:grade", "lteq", "2", False, **_claim(**{"ex:grade": 1})),
+    *_compared("ex:securityLevel", "3", [_world(attributes={"ex:securityLevel": n}) for n in (2, 3, 4)]),
+    _row("ex:securityLevel", "gteq", "3", False, **_claim(**{"ex:securityLevel": 5})),
+    _row("ex:dataCategory", "eq", "general", True, **_world(attributes={"ex:dataCategory": "general"})),
+    _row("ex:dataCategory", "isNoneOf", ["core"], False, **_world(attributes={"ex:dataCategory": "core"})),
+    _row("ex:dataCategory", "isNoneOf", ["core"], False, **_claim(**{"ex:dataCategory": "general"})),
+    _row("ex:crossBorder", "eq", False, True, **_world(attributes={"ex:crossBorder": False})),
+    _row("ex:crossBorder", "eq", {"@value": "false", "@type": "xsd:boolean"}, False, **_world()),
+    _row("ex:crossBorder", "eq", "false", False, **_world(attributes={"ex:crossBorder": "true"})),
+    _row("ex:crossBorder", "neq", True, True, **_world(attributes={"ex:crossBorder": "false"})),
+    _row("ex:crossBorder", "neq", True, False, **_claim(**{"ex:crossBorder": False})),
+    *(
+        _row(
+            "ex:artefactState",
+            operator,
+            right,
+            permitted,
+            **_world(attributes={"ex:artefactState": ["sealed", "encrypted"]}),
+        )
+        for operator, right, permitted in (
+            ("eq", "sealed", True),
+            ("eq", "anonymized", False),
+            ("neq", "anonymized", True),
+            ("neq", "sealed", False),
+            ("hasPart", "encrypted", True),
+            ("isAllOf", ["sealed", "encrypted"], True),
+            ("isAllOf", ["sealed", "anonymized"], False),
+            ("isAnyOf", ["sealed", "anonymized"], True),
+            ("isNoneOf", ["anonymized"], True),
+            ("isNoneOf", ["sealed"], False),
+        )
+    ),
+    _row("ex:artefactState", "neq", "sealed", False, **_claim(**{"ex:artefactState": "encrypted"})),
 ]
 
 
@@ -171,6 +233,11 @@ def test_a_permission_under_one_constraint(offer, ask, constraint, facts, permit
         assert (reason.left_operand, reason.operator) == (constraint["leftOperand"], constraint["operator"])
         assert reason.text_en != reason.text_zh
         assert reason.expected
+        assert (
+            "is not known" in reason.text_en
+            or reason.actual is not None
+            or reason.left_operand in {"purpose", "recipient", "event"}
+        )
 
 
 def test_the_table_shows_each_left_operand_permitted_and_denied():
@@ -194,13 +261,32 @@ def test_an_operator_without_meaning_for_an_operand_denies_and_is_named(offer, a
         Kind.TERM: "a",
         Kind.VERSION: "1",
         Kind.EVENT: "a",
+        Kind.WAIT: "P1D",
+        Kind.SPAN: "PT1H",
+        Kind.DECIMAL: "1",
+        Kind.QUANTITY: "1",
+        Kind.FLAG: "true",
+        Kind.STATE: "sealed",
     }[OPERANDS[name].kind]
     constraint = {"leftOperand": name, "operator": operator, "rightOperand": right}
-    if name == "payAmount":
-        constraint["unit"] = "CNY"
+    if name in UNITS:
+        constraint["unit"] = UNITS[name]
     decision = ask(offer(constraint), world=World(counts={"use": 0}))
     unknown = not decision.permitted and decision.reasons[0].code == "unknown"
     assert unknown is (operator not in operators_of(OPERANDS[name].kind))
+
+
+@pytest.mark.parametrize("name", sorted(set(OPERANDS) - {"dateTime", "payAmount", "elapsedTime", "timeInterval"}))
+def test_a_fact_that_is_missing_denies_and_is_named_in_both_languages(offer, ask, name):
+    right = {"meteredTime": "PT1H", "ex:sinceAgreement": "P1D", "delayPeriod": "P1D", "ex:crossBorder": "false"}
+    constraint = {"leftOperand": name, "operator": "eq", "rightOperand": right.get(name, "1")}
+    if name in UNITS:
+        constraint["unit"] = UNITS[name]
+    [reason] = ask(offer(constraint), world=World(first_use=NOW)).reasons
+    missing_en, missing_zh = ACTUAL[name][2:]
+    assert (reason.code, reason.left_operand, reason.actual) == ("undecided", name, reason.actual)
+    assert missing_en in reason.text_en
+    assert missing_zh in reason.text_zh
 
 
 def test_a_count_is_taken_by_the_rules_uid_then_its_path_then_its_action(offer, ask):

@@ -40,6 +40,17 @@ atoms = st.one_of(
         _constraint(left, st.sampled_from(["isAnyOf", "isNoneOf", "isAllOf"]), st.lists(terms, min_size=1, max_size=3))
         for left in ("purpose", "spatial", "industry", "version")
     ),
+    _constraint("timeInterval", st.sampled_from(["eq", "gt", "gteq"]), st.sampled_from(["P1D", "P7D"])),
+    _constraint("delayPeriod", st.sampled_from(["eq", "gt", "gteq"]), st.sampled_from(["P1D", "P7D"])),
+    _constraint("meteredTime", ordered, st.sampled_from(["PT1H", "PT2H"])),
+    _constraint("percentage", ordered, st.sampled_from(["10", "50.5"])),
+    _constraint("resolution", ordered, st.sampled_from(["1", "2"]), unit="Hz"),
+    _constraint("language", st.sampled_from(["eq", "neq", "isPartOf"]), st.sampled_from(["zh", "zh-CN", "en"])),
+    _constraint("ex:grade", ordered, st.integers(1, 3)),
+    _constraint("ex:securityLevel", ordered, st.integers(1, 5)),
+    _constraint("ex:dataCategory", st.sampled_from(["eq", "neq"]), st.sampled_from(["general", "core"])),
+    _constraint("ex:crossBorder", st.sampled_from(["eq", "neq"]), st.booleans()),
+    _constraint("ex:artefactState", st.sampled_from(["eq", "neq", "hasPart"]), st.sampled_from(["sealed", "a"])),
     _constraint("event", ordered, st.sampled_from(["urn:x:e", "urn:x:f"])),
 )
 conditions = st.recursive(
@@ -54,7 +65,7 @@ conditions = st.recursive(
 duties = st.sampled_from(
     [
         {"action": "delete"},
-        {"action": "inform"},
+        {"action": "inform", "@id": "urn:x:inform", "consequence": [{"action": "delete", "@id": "urn:x:delete"}]},
         {"action": "ex:log"},
         {
             "action": "compensate",
@@ -90,6 +101,19 @@ requests = st.builds(
     at=moments,
     attributes=facts,
 )
+verified = st.fixed_dictionaries(
+    {},
+    optional={
+        "percentage": st.sampled_from(["5", 50.5]),
+        "resolution": st.sampled_from(["1 Hz", "2 kHz", "1 s"]),
+        "language": st.sampled_from(["zh", "zh-CN"]),
+        "ex:grade": st.integers(1, 3),
+        "ex:securityLevel": st.integers(1, 5),
+        "ex:dataCategory": st.sampled_from(["general", "core"]),
+        "ex:crossBorder": st.booleans(),
+        "ex:artefactState": st.lists(st.sampled_from(["sealed", "encrypted"]), min_size=1, unique=True),
+    },
+)
 periods = st.tuples(st.none() | moments, st.none() | moments)
 worlds = st.builds(
     World,
@@ -97,7 +121,10 @@ worlds = st.builds(
     agreement_start=st.none() | moments,
     first_use=st.none() | moments,
     paid_fen=st.integers(0, 300),
-    attributes=facts | st.builds(lambda period: {"event": {"urn:x:e": period}}, periods),
+    attributes=st.builds(lambda one, two, period: one | two | {"event": {"urn:x:e": period}}, facts, verified, periods),
+    last_use=st.none() | moments,
+    meters=st.fixed_dictionaries({}, optional={"use": st.sampled_from([timedelta(hours=1), timedelta(hours=3)])}),
+    performed=st.dictionaries(st.sampled_from(["urn:x:inform", "urn:x:delete"]), st.booleans(), max_size=2),
     broader=st.dictionaries(terms, st.lists(terms, max_size=2), max_size=3),
 )
 
@@ -126,7 +153,7 @@ def test_adding_a_constraint_to_a_permission_never_permits_more(document, reques
 def test_knowing_less_never_permits_more(document, request, world):
     policy = parse(document)
     blank = Request(request.action, request.assignee, request.target, at=request.at)
-    dumb = World(first_use=world.first_use, paid_fen=world.paid_fen)
+    dumb = World(first_use=world.first_use, paid_fen=world.paid_fen, last_use=world.last_use, performed=world.performed)
     if evaluate(policy, blank, dumb).permitted:
         assert evaluate(policy, request, world).permitted
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from contracts.odrl import World, parse
+from contracts.odrl.operands import OPERANDS
 from contracts.odrl.reasons import _CODES
 
 
@@ -100,6 +101,84 @@ def _one(left, operator, right, unit=None):
             "请在事件允许的时间内使用，或与提供方协商变更。",
         ),
         (
+            _one("timeInterval", "eq", "P7D"),
+            {"last": 2},
+            "Permission 1 allows this at intervals of at least 7 days; 2 days have passed since the last use."
+            " Wait until the interval has passed, or agree on a shorter one with the provider.",
+            "第 1 项许可的条件是：每次使用间隔不少于 7 天；而距上次使用已过 2 天。请待间隔时间届满，或与提供方协商缩短间隔。",
+        ),
+        (
+            _one("delayPeriod", "eq", "P30D"),
+            {},
+            "Permission 1 allows this after a waiting period of 30 days from the start of the agreement; whether that is so"
+            " cannot be told, because the start of the agreement is not known. State it in the request, or have it put on"
+            " record.",
+            "第 1 项许可的条件是：在协议生效后等待 30 天之后；但协议生效时间未知，无法判定。请在请求中说明，或先行登记。",
+        ),
+        (
+            _one("meteredTime", "lteq", "PT10H"),
+            {"meter": timedelta(hours=11)},
+            "Permission 1 allows this for at most 10 hours of metered time; it would come to 11 hours of metered time."
+            " Agree on more time with the provider.",
+            "第 1 项许可的条件是：累计使用时间不超过 10 小时；而累计使用时间将达 11 小时。请与提供方协商增加使用时长。",
+        ),
+        (
+            _one("percentage", "lteq", "12.5"),
+            {"attributes": {"percentage": "50"}},
+            "Permission 1 allows this for at most 12.5% of the data; it would be 50% of the data."
+            " Ask for a smaller part of the data, or agree on a larger one with the provider.",
+            "第 1 项许可的条件是：所涉数据比例不超过 12.5%；而本次涉及数据的 50%。请减少所请求的数据，或与提供方协商提高比例。",
+        ),
+        (
+            _one("resolution", "lteq", "1", "kHz"),
+            {"attributes": {"resolution": "20 kHz"}},
+            "Permission 1 allows this at a resolution of at most 1 kHz; the resolution is 20 kHz."
+            " Ask for a resolution that was agreed.",
+            "第 1 项许可的条件是：分辨率不超过 1 kHz；而分辨率为 20 kHz。请改用约定的分辨率。",
+        ),
+        (
+            _one("language", "eq", "zh"),
+            {"attributes": {"language": "en"}},
+            "Permission 1 allows this only in the language Chinese; the language is English."
+            " Ask for a language that was agreed.",
+            "第 1 项许可的条件是：仅以中文；而语言为英文。请改用约定的语言。",
+        ),
+        (
+            _one("ex:grade", "lteq", "2"),
+            {"known": {"ex:grade": 3}},
+            "Permission 1 allows this only for data of grade 2 or lower; the data is of grade 3."
+            " Ask for a version of a lower grade, such as a desensitized one.",
+            "第 1 项许可的条件是：数据级别不高于 2 级；而数据级别为 3 级。请改用级别较低的版本，例如脱敏后的版本。",
+        ),
+        (
+            _one("ex:dataCategory", "eq", "general"),
+            {"known": {"ex:dataCategory": "important"}},
+            "Permission 1 allows this only for general data; the category of the data is important data."
+            " Ask for data of an agreed category.",
+            "第 1 项许可的条件是：仅针对一般数据；而数据类别为重要数据。请改用约定类别的数据。",
+        ),
+        (
+            _one("ex:crossBorder", "eq", False),
+            {"known": {"ex:crossBorder": True}},
+            "Permission 1 allows this where the data stays in the country; the data would leave the country."
+            " Receive the data where it was agreed; for a transfer abroad have it assessed first.",
+            "第 1 项许可的条件是：在数据不出境时；而数据将出境。请在约定的境内或境外接收；确需出境的，请先完成数据出境评估。",
+        ),
+        (
+            _one("ex:securityLevel", "gteq", "3"),
+            {"known": {"ex:securityLevel": 2}},
+            "Permission 1 allows this only in systems of protection level 3 or higher; the consumer's system is of"
+            " protection level 2. Have a system of the agreed protection level put on record.",
+            "第 1 项许可的条件是：系统保护等级不低于 3 级；而使用方系统的保护等级为 2 级。请使用并登记达到约定保护等级的系统。",
+        ),
+        (
+            _one("ex:artefactState", "eq", "encrypted"),
+            {"known": {"ex:artefactState": ["desensitized", "sealed"]}},
+            "Permission 1 allows this only while the data is encrypted; the data is desensitized and sealed."
+            " Ask for the data in the agreed state.",
+            "第 1 项许可的条件是：仅在数据已加密时；而数据状态为已脱敏和已封装。请以约定的状态获取数据。",
+        ),
+        (
             _one("version", "gteq", "1.2"),
             {"attributes": {"version": "1.1"}},
             "Permission 1 allows this only in versions from 1.2 on; the version is 1.1."
@@ -112,7 +191,9 @@ def test_a_refused_left_operand_in_words(offer, ask, now, *, constraint, facts, 
     world = World(
         counts={"use": facts["count"]} if "count" in facts else {},
         first_use=now - timedelta(days=facts["first"]) if "first" in facts else None,
-        attributes={"event": {"urn:x:trial": facts["event"]}} if "event" in facts else {},
+        last_use=now - timedelta(days=facts["last"]) if "last" in facts else None,
+        meters={"use": facts["meter"]} if "meter" in facts else {},
+        attributes={"event": {"urn:x:trial": facts["event"]}} if "event" in facts else facts.get("known", {}),
     )
     request = {name: facts[name] for name in ("purpose", "attributes") if name in facts}
     decision = ask(offer(constraint), world=world, **request)
@@ -122,6 +203,11 @@ def test_a_refused_left_operand_in_words(offer, ask, now, *, constraint, facts, 
 
 PAY = {"action": "compensate", "constraint": [_one("payAmount", "eq", "10", "CNY")]}
 DELETE = {"action": "delete", "constraint": [_one("dateTime", "lteq", "2026-06-01T00:00Z")]}
+
+
+def test_the_table_shows_a_refusal_of_every_left_operand():
+    [mark] = [mark for mark in test_a_refused_left_operand_in_words.pytestmark if mark.name == "parametrize"]
+    assert {row[0]["leftOperand"] for row in mark.args[1]} == set(OPERANDS)
 
 
 @pytest.mark.parametrize(
