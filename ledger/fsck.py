@@ -35,7 +35,7 @@ _COUNTERS_IN_MEMORY = 200_000
 
 @dataclass(frozen=True)
 class Problem:
-    """One finding. `index` is the entry it is about, or None when it is about the log as a whole."""
+    """One finding. `index` is the entry it is about, the first where several may be meant, None where that is the whole log."""
 
     index: int | None
     check: str
@@ -132,6 +132,7 @@ class _Fsck:
         self.next_signed: StoredCheckpoint | None = None
         self.checkpoints = 0
         self.kept_roots: dict[int, bytes] = {}
+        self.agreed: dict[str, int] = {}
         self.counters: Spill[int] = Spill(str, int, _COUNTERS_IN_MEMORY)
         self.known = Attestations()
         self.meaning = Meaning()
@@ -154,12 +155,17 @@ class _Fsck:
             while self.tree.size < record.index:
                 self._add(self.tree.size, "entry", "is missing")
                 self._grow(self._missing_leaf(self.tree.size, record))
+            if record.index < self.tree.size:
+                self._add(record.index, "entry", "stands there more than once")
+                continue
             self._check_record(record)
             if progress is not None:
                 progress(self.tree.size, stated.size)
         found = self.tree.frontier()
         if found != stated:
-            self._add(None, "head", f"the head of size {stated.size} is not that of the {found.size} entries")
+            first_missing = found.size if found.size < stated.size else None
+            detail = f"the head of size {stated.size} is not that of the {found.size} entries"
+            self._add(first_missing, "head", detail)
         while self.next_signed is not None:
             self._check_signed()
         self.signatures.finish()
@@ -170,7 +176,7 @@ class _Fsck:
         for erasure in erasures:
             if erasure.problem is not None:
                 self._add(erasure.index, "erasure", erasure.problem)
-        for note in kept:
+        for note in sorted(kept, key=lambda note: checkpoint.unsafe_parse(note).size):
             self._check_kept(note)
         self._check_storage()
         return FsckReport(
@@ -334,13 +340,21 @@ class _Fsck:
         self._compare(found, self.kept_roots.get(found.size), "the kept checkpoint")
 
     def _compare(self, found: Checkpoint, root: bytes | None, what: str) -> None:
-        """Compare a checkpoint with the root of the entries at its size, None where there are not as many."""
+        """Compare a checkpoint with the root of the entries at its size, None where there are not as many.
+
+        Requires growing sizes: what agreed before narrows down which entry was changed.
+        """
         if found.size > self.tree.size:
             detail = f"{what} is of size {found.size}, the log has {self.tree.size} entries: it was cut short"
-            self._add(None, "checkpoint", detail)
-        elif found.size and root != found.root:
-            detail = f"{what} of size {found.size} is of another tree: an entry below {found.size} was changed"
-            self._add(None, "checkpoint", detail)
+            self._add(self.tree.size, "checkpoint", detail)
+        elif not found.size or root == found.root:
+            self.agreed[what] = found.size
+        else:
+            last = found.size - 1
+            first = min(self.agreed.get(what, 0), last)
+            which = f"entry {last}" if first == last else f"one of the entries {first} to {last}"
+            index = first if first or first == last else None
+            self._add(index, "checkpoint", f"{what} of size {found.size} is of another tree: {which} was changed")
 
     def _add(self, index: int | None, check: str, detail: str) -> None:
         self.problems.append(Problem(index, check, detail))

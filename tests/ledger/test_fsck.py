@@ -183,6 +183,9 @@ def test_a_history_rewritten_throughout_is_found_by_the_signed_checkpoints(fille
     details = [problem.detail for problem in report.problems if problem.check == "checkpoint"]
     assert len(details) == 6
     assert "size 5" in details[0]
+    assert "entry 4 was changed" in details[0]
+    assert "one of the entries 4 to 9 was changed" in details[-1]
+    assert {problem.index for problem in report.problems} == {4}
 
 
 def test_a_deleted_entry_is_named(filled):
@@ -216,37 +219,102 @@ def test_swapped_entries_are_both_named(filled):
         assert {(index, "entry"), (index, "tree")} <= problems
 
 
-def test_a_log_cut_short_is_found_by_its_checkpoints(filled):
-    attacker = Attacker(filled)
-    attacker.do('DELETE FROM ledger_entries WHERE "index" >= 8')
+def cut(attacker, size):
+    """Leave the first entries, as if there had never been more."""
+    attacker.do('DELETE FROM ledger_entries WHERE "index" >= :size', size=size)
     for table in ("statements", "agreements"):
         attacker.do(f'DELETE FROM ledger_{table} WHERE "index" NOT IN (SELECT "index" FROM ledger_entries)')  # noqa: S608
-    attacker.rebuild_tree(8)
-    details = [problem.detail for problem in fsck(filled.storage, filled.vkey).problems]
-    assert len(details) == 2
-    assert all("cut short" in detail for detail in details)
+    attacker.rebuild_tree(size)
+
+
+def test_a_tail_that_is_missing_is_named_from_its_first_entry_on(filled):
+    attacker = Attacker(filled)
+    attacker.do('DELETE FROM ledger_entries WHERE "index" >= 8')
+    assert (8, "head") in found(filled)
+    assert (8, "checkpoint") in found(filled)
+    assert {index for index, check in found(filled) if check != "statement"} == {8}
+
+
+def test_a_log_cut_short_is_found_by_its_checkpoints(filled):
+    cut(Attacker(filled), 8)
+    problems = fsck(filled.storage, filled.vkey).problems
+    assert [(problem.index, problem.check) for problem in problems] == [(8, "checkpoint")] * 2
+    assert all("cut short" in problem.detail for problem in problems)
 
 
 def test_a_log_rolled_back_with_its_checkpoints_is_found_by_a_kept_one(filled):
     kept = filled.checkpoint()
     attacker = Attacker(filled)
     attacker.do("DELETE FROM ledger_checkpoints WHERE size > 8")
-    attacker.do('DELETE FROM ledger_entries WHERE "index" >= 8')
-    for table in ("statements", "agreements"):
-        attacker.do(f'DELETE FROM ledger_{table} WHERE "index" NOT IN (SELECT "index" FROM ledger_entries)')  # noqa: S608
-    attacker.rebuild_tree(8)
+    cut(attacker, 8)
     assert found(filled) == set()
-    assert found(filled, kept=[kept]) == {(None, "checkpoint")}
+    assert found(filled, kept=[kept]) == {(8, "checkpoint")}
 
 
-def test_a_fork_signed_with_the_logs_own_key_is_found_by_a_kept_checkpoint(filled, open_log, tmp_path, make_engine):
-    """Whoever holds the log key can sign another history; readers who kept a checkpoint see it."""
-    engine = make_engine(f"sqlite:///{tmp_path / 'fork.db'}")
-    forked = open_log(SqlStorage(engine))
-    kept = filled.checkpoint()
-    details = [problem.detail for problem in fsck(forked.storage, filled.vkey, kept=[kept]).problems]
-    assert details == ["the kept checkpoint is of size 10, the log has 1 entries: it was cut short"]
+@pytest.fixture
+def histories(tmp_path, open_log, record, make_engine):
+    """A log of eleven entries, its backup of six, and a second history that grew from the backup under the same key.
+
+    The log's checkpoints at every size are kept.
+    """
+    engine = make_engine(f"sqlite:///{tmp_path / 'live.db'}")
+    log, kept = open_log(SqlStorage(engine)), []
+    for number in range(10):
+        if number == 5:
+            engine.dispose()
+            for name in ("backup", "fork"):
+                shutil.copy(tmp_path / "live.db", tmp_path / f"{name}.db")
+        log.receipt(record(log))
+        kept.append(log.checkpoint())
     engine.dispose()
+    engines = [make_engine(f"sqlite:///{tmp_path / name}.db") for name in ("backup", "fork")]
+    backup, fork = (open_log(SqlStorage(engine)) for engine in engines)
+    for _ in range(10):
+        fork.receipt(record(fork))
+    yield log, backup, fork, kept
+    for engine in engines:
+        engine.dispose()
+
+
+def test_a_log_replaced_by_its_backup_is_found_by_a_kept_checkpoint_and_a_receipt(histories):
+    _, backup, _, kept = histories
+    assert found(backup) == set()
+    problems = fsck(backup.storage, backup.vkey, kept=kept).problems
+    assert {(problem.index, problem.check) for problem in problems} == {(6, "checkpoint")}
+    assert all("cut short" in problem.detail for problem in problems)
+    assert len(problems) == 5
+
+
+def test_a_fork_is_named_by_kept_checkpoints_with_the_entry_at_which_it_parts(histories):
+    """Whoever holds the log key can sign another history; readers who kept checkpoints see it."""
+    log, _, fork, kept = histories
+    assert found(fork) == set()
+    problems = fsck(fork.storage, log.vkey, kept=kept[::-1]).problems
+    assert {(problem.index, problem.check) for problem in problems} == {(6, "checkpoint")}
+    assert "of size 7 is of another tree: entry 6 was changed" in problems[0].detail
+    assert "of size 11 is of another tree: one of the entries 6 to 10 was changed" in problems[-1].detail
+    # With one checkpoint alone all that is known is that an entry below it is another one.
+    (found_by_one,) = fsck(fork.storage, log.vkey, kept=kept[-1:]).problems
+    assert (found_by_one.index, found_by_one.check) == (None, "checkpoint")
+    assert "one of the entries 0 to 10" in found_by_one.detail
+
+
+def test_an_index_that_stands_twice_is_named(filled):
+    """The primary key forbids it, so the attacker takes that away first; a careful one gives both the same bytes."""
+    attacker = Attacker(filled)
+    if filled.storage.engine.dialect.name == "sqlite":
+        attacker.do("ALTER TABLE ledger_entries RENAME TO was")
+        attacker.do("CREATE TABLE ledger_entries AS SELECT * FROM was")
+    else:
+        attacker.do("ALTER TABLE ledger_entries DROP CONSTRAINT ledger_entries_pkey CASCADE")
+    assert found(filled) == {(None, "file")}
+    attacker.do('INSERT INTO ledger_entries SELECT * FROM ledger_entries WHERE "index" = 6')
+    assert found(filled) == {(None, "file"), (6, "entry")}
+    details = [problem.detail for problem in fsck(filled.storage, filled.vkey).problems]
+    assert details == [
+        "stands there more than once",
+        "the table ledger_entries has lost its primary key, so a place in it may be taken twice",
+    ]
 
 
 def test_a_changed_predecessor_alone_is_named(filled):

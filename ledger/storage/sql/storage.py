@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import exc
+from sqlalchemy import exc, inspect
 from sqlalchemy.engine import Connection, Engine
 
 from ledger.entry import Admitted, Erased, Opening
@@ -167,7 +167,13 @@ class SqlStorage:
         return found + [f"statement {counter} of {values.urn(agreement)}" for agreement, counter in uncounted]
 
     def faults(self) -> Iterator[str]:
-        return iter(())
+        found = inspect(self.engine)
+        for table in metadata.sorted_tables:
+            key = [column.name for column in table.primary_key]
+            if not found.has_table(table.name):
+                yield f"the table {table.name} is missing"
+            elif found.get_pk_constraint(table.name)["constrained_columns"] != key:
+                yield f"the table {table.name} has lost its primary key, so a place in it may be taken twice"
 
     def checkpoints(self) -> Iterator[StoredCheckpoint]:
         after = sql.NO_CHECKPOINT

@@ -26,16 +26,19 @@ class Grown:
     """The reading half of a storage over entries made by counting; `size` can be set to any size there is."""
 
     def __init__(self, count: int) -> None:
-        self.all_bodies, self.all_hashes, self.frontiers = [], {}, {0: Frontier()}
-        frontier, previous = Frontier(), None
+        bodies, previous = [], None
         for index in range(count):
-            body = entry_bytes(index, previous, _STATEMENT % (b"0" * 64, index), bytes(32))
-            previous = leaf_hash(body)
-            frontier, created = frontier.extend([previous])
-            self.all_bodies.append(body)
+            bodies.append(entry_bytes(index, previous, _STATEMENT % (b"0" * 64, index), bytes(32)))
+            previous = leaf_hash(bodies[-1])
+        self.fill(bodies)
+
+    def fill(self, bodies: list[bytes]) -> None:
+        """Hold these entries."""
+        self.all_bodies, self.all_hashes, self.frontiers = bodies, {}, {0: Frontier()}
+        for index, body in enumerate(bodies):
+            self.frontiers[index + 1], created = self.frontiers[index].extend([leaf_hash(body)])
             self.all_hashes.update(zip(completed(index), created, strict=True))
-            self.frontiers[index + 1] = frontier
-        self.size = count
+        self.size = len(bodies)
 
     def signed(self, size: int | None = None) -> StoredCheckpoint:
         size = self.size if size is None else size
