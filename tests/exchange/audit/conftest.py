@@ -19,3 +19,11 @@ open_exchange, shared_exchange, shared_embedded = (
     _MODULE.shared_embedded,
 )
 make_trade, trade, embedded, refused = _MODULE.make_trade, _MODULE.trade, _MODULE.embedded, _MODULE.refused
+
+# A browser before a served exchange, for those tests that ask for one.
+_BROWSING = importlib.util.spec_from_file_location("browsing", Path(__file__).with_name("browsing.py"))
+_BROWSER = importlib.util.module_from_spec(_BROWSING)  # type: ignore[arg-type]
+sys.modules["browsing"] = _BROWSER
+_BROWSING.loader.exec_module(_BROWSER)  # type: ignore[union-attr]
+
+browser, site, page = _BROWSER.browser, _BROWSER.site, _BROWSER.page
