@@ -223,9 +223,10 @@ def send_bundle(statements: list[str], subject: dict[str, Any], documents: dict[
     return response
 
 
-# The pages of anchoring and of witnesses, the tiles, and what callers' kept checkpoints are answered, stand on the same blueprint.
+# The pages of anchoring, of witnesses and for outsiders, the tiles, and what callers' kept checkpoints are answered, stand on the same blueprint.
 from exchange.audit import erasure_web as _erasure_web  # noqa: E402, F401
 from exchange.audit import kept as _kept  # noqa: E402, F401
+from exchange.audit import outside as _outside  # noqa: E402, F401
 from exchange.audit import tiles as _tiles  # noqa: E402, F401
 from exchange.audit.anchoring import web as _anchoring_web  # noqa: E402, F401
 from exchange.audit.attestations import web as _attestations_web  # noqa: E402, F401

@@ -137,6 +137,7 @@ def test_the_audit_pages_are_for_everybody_in_light_and_dark_wide_and_on_a_phone
     faults: list[str] = []
     for path, place, who in (
         ("/audit?kind=escrow.held&from=2020-13-01&to=2020-01-01", "[data-verify-head]", None),
+        ("/audit/outside", "[data-verify-head]", None),
         ("/audit?mine=1", "[data-verify-head]", site.trade.consumer),
         (f"/audit/entries/{entry}", "[data-verify-entry]", site.trade.consumer),
         (f"/audit/verify?index={entry}", "[data-verify-receipt]", None),
