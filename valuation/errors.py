@@ -8,6 +8,8 @@ ValuationError
 ├── EstimateError          inputs of an estimate contradict each other or the method's preconditions
 ├── ContributionError      a split, a model or its samples are malformed
 ├── PricingError           no price plan can be suggested from what was given
+├── StatisticsError        an index has no rows, wrong weights, or a price that is none
+├── MaturityError          a self-assessment names what the catalogue does not have
 ├── ReportError            a report is malformed
 └── RecomputeError         a report was recomputed and does not agree, `differences` says where
 """
@@ -47,6 +49,14 @@ class ContributionError(ValuationError):
 
 class PricingError(ValuationError):
     """No price plan can be suggested from what was given."""
+
+
+class StatisticsError(ValuationError):
+    """An index has nothing to be made of, or its weights or prices are not what they must be."""
+
+
+class MaturityError(ValuationError):
+    """A self-assessment answers what the catalogue does not ask, or not in its words."""
 
 
 class ReportError(ValuationError):
