@@ -23,6 +23,7 @@ from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.types import TypeDecorator
 
 from exchange.errors import SettingsError
+from ledger.storage.sql import forget_readonly
 
 _WAL_RESET_MENDED = (3, 51, 3)
 # A step that cannot be written is answered within five seconds, so waiting for a lock must end before that.
@@ -132,6 +133,7 @@ def _sqlite_engine(url: str) -> Engine:
         json_deserializer=_read_json,
     )
     event.listen(engine, "connect", _configure_sqlite)
+    forget_readonly(engine)
     return engine
 
 

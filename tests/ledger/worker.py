@@ -22,7 +22,7 @@ from ledger.identifiers import new_id
 from ledger.log import Log
 from ledger.openingkeys import OpeningKeys
 from ledger.signatures import SigningKey
-from ledger.storage.sql import SqlStorage
+from ledger.storage.sql import SqlStorage, forget_readonly
 
 
 def make_engine(url: str) -> sa.Engine:
@@ -46,6 +46,7 @@ def make_engine(url: str) -> sa.Engine:
 
     sa.event.listen(engine, "connect", configure)
     sa.event.listen(engine, "begin", begin)
+    forget_readonly(engine)
     return engine
 
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine, ExceptionContext
 
 from ledger.entry import Admitted
 from ledger.errors import LedgerError, LedgerUnavailableError
@@ -18,6 +19,24 @@ from ledger.tree import Frontier
 
 _SECURE = "ledger_erases_securely"
 _ADD_CHECKPOINT = sql.ADD_CHECKPOINT.format(bytes="BLOB")
+
+
+def forget_readonly(engine: Engine) -> None:
+    """Let an engine's pool drop a connection that turns out to be for reading only, instead of lending it out again.
+
+    Where SQLite cannot open a file for writing it opens it for reading, whatever the reason was. A disk or a
+    table of files that failed for a moment would thus leave a connection that refuses every write for ever.
+    """
+
+    def look(context: ExceptionContext) -> None:
+        if _is_readonly(context.original_exception):
+            context.is_disconnect, context.invalidate_pool_on_disconnect = True, False
+
+    event.listen(engine, "handle_error", look)
+
+
+def _is_readonly(error: BaseException) -> bool:
+    return "readonly database" in str(error)
 
 
 class Sqlite:
@@ -59,8 +78,10 @@ class Sqlite:
                 if signed is not None:
                     driver.execute(_ADD_CHECKPOINT, (signed.size, signed.root, signed.note))
                 driver.execute("COMMIT")
-            except BaseException:
-                if driver.in_transaction:
+            except BaseException as error:
+                if _is_readonly(error):
+                    pooled.invalidate(error)
+                elif driver.in_transaction:
                     driver.execute("ROLLBACK")
                 raise
             return sequenced
