@@ -53,6 +53,13 @@ def open_log(url: str, keys: str, mark: str | None, pragmas: dict[str, Any] | No
     return Log(SqlStorage(engine, sealed), KEY, ORIGIN, high_water=high_water)
 
 
+def signed(identifier: str) -> tuple[Any, Any]:
+    """Return a signed statement of that id. Whom it is about changes, so that keys of new subjects are made on the way."""
+    statement = Statement("dataset.offered", identifier, "2026-11-20T08:00:00Z", {"pid": os.getpid()}, identifier, "custodial")
+    draft = commit(statement, lambda _: secrets.token_bytes(32))
+    return draft, sign(draft, PARTY)
+
+
 class Child:
     """One forked process: `threads` threads append `count` statements each and note every receipt, or error, they get."""
 
@@ -103,16 +110,9 @@ class Child:
         # By a call that the log does not make, so that a fault can be meant for the one or the other.
         os.writev(self.notes, [json.dumps(what).encode() + b"\n"])
 
-    def signed(self, identifier: str) -> tuple[Any, Any]:
-        # Whom it is about changes, so that keys of new subjects are made on the way.
-        fields = {"pid": os.getpid(), "large": "x" * self.order.get("size", 0)}
-        statement = Statement("dataset.offered", identifier, "2026-11-20T08:00:00Z", fields, identifier, "custodial")
-        draft = commit(statement, lambda _: secrets.token_bytes(32))
-        return draft, sign(draft, PARTY)
-
     def record(self, identifier: str) -> Any:
         """Append as a step of the exchange does: with a row of its own, in one transaction; then ask for the receipt."""
-        draft, signature = self.signed(identifier)
+        draft, signature = signed(identifier)
         with self.log.storage.transaction() as connection:
             connection.execute(sa.text("INSERT INTO steps (id) VALUES (:id)"), {"id": identifier})
             self.log.append(connection, draft, signature)
@@ -120,7 +120,7 @@ class Child:
 
     def group(self, identifier: str) -> Any:
         """Append to a log of its own, where writers share a commit."""
-        return self.writers.record(*self.signed(identifier), timeout=self.order.get("timeout", 60))
+        return self.writers.record(*signed(identifier), timeout=self.order.get("timeout", 60))
 
     def hasty(self, identifier: str) -> Any:
         """Acknowledge before the commit: what no log may do, and what the tests must find."""

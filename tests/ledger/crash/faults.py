@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -28,13 +28,9 @@ def require_strace() -> None:
 
 
 @contextmanager
-def injected(pids: Sequence[int], call: str, fault: str, when: str, report: Path) -> Iterator[None]:
-    """Let the numbered call of each thread of some processes meet with a fault, while the block runs.
-
-    `fault` is strace's: `signal=KILL`, `error=EIO`; `when` too: `3` is the third, `3+` the third and all after it.
-    `report` then names each call that met with it.
-    """
-    command = ["strace", "-f", "-qq", "-o", str(report), "-e", f"trace={call}", "-e", f"inject={call}:{fault}:when={when}"]
+def traced(pids: Sequence[int], report: Path, *options: str) -> Iterator[None]:
+    """Let strace follow some processes, and those they fork, while the block runs."""
+    command = ["strace", "-f", "-qq", "-o", str(report), *options]
     for pid in pids:
         command += ["-p", str(pid)]
     tracer = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -47,7 +43,16 @@ def injected(pids: Sequence[int], call: str, fault: str, when: str, report: Path
         yield
     finally:
         tracer.terminate()
-        tracer.communicate(timeout=30)
+        tracer.communicate(timeout=60)
+
+
+def injected(pids: Sequence[int], call: str, fault: str, when: str, report: Path) -> AbstractContextManager[None]:
+    """Let the numbered call of each thread of some processes meet with a fault, while the block runs.
+
+    `fault` is strace's: `signal=KILL`, `error=EIO`; `when` too: `3` is the third, `3+` the third and all after it.
+    `report` then names each call that met with it.
+    """
+    return traced(pids, report, "-e", f"trace={call}", "-e", f"inject={call}:{fault}:when={when}")
 
 
 def _is_traced(pid: int) -> bool:

@@ -34,7 +34,10 @@ class Memory:
             data = file.read()
         whole = data[: data.rfind(b"\n") + 1]
         self._read += len(whole)
-        notes = [json.loads(line) for line in whole.splitlines()]
+        return self.take([json.loads(line) for line in whole.splitlines()])
+
+    def take(self, notes: list[dict[str, Any]]) -> list[Receipt]:
+        """Take in some notes and return the receipts among them."""
         self.refusals += [note for note in notes if "error" in note]
         new = [Receipt.from_json(note) for note in notes if "error" not in note]
         self.receipts += new
