@@ -10,6 +10,7 @@ import json
 import os
 import random
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -212,3 +213,18 @@ def empty_database(postgresql_server: Any) -> Iterator[Callable[[], str]]:
     yield make
     for name in names:
         postgresql_server.psql(f"DROP DATABASE {name} WITH (FORCE);")
+
+
+@pytest.fixture
+def make_cluster(tools: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Return a function that makes a PostgreSQL of the test's own; none survives it."""
+    made: list[Any] = []
+
+    def make(**settings: str) -> Any:
+        made.append(tools.cluster.make(tmp_path / f"cluster-{len(made)}", **settings))
+        return made[-1]
+
+    yield make
+    for cluster in made:
+        cluster.kill()
+        shutil.rmtree(cluster.sockets)

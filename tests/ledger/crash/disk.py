@@ -286,7 +286,6 @@ class Disk:
     def cut(self, target: Path, chance: random.Random, keeps: float) -> None:
         """Write into a new folder what is there after the power was cut at this moment."""
         subprocess.run(["cp", "-a", str(self._base), str(target)], check=True)
-        owner = target.stat()
         named = dict(self._durable)
         for change in self._changes[: chance.randint(0, len(self._changes)) if 0 < keeps < 1 else None if keeps else 0]:
             _give(named, change)
@@ -299,7 +298,9 @@ class Disk:
                 path.write_bytes(self._files[number].after_a_cut(chance, keeps))
             elif self._origins[number] != name:
                 shutil.copyfile(self._base / self._origins[number], path)
+            owner = path.parent.stat()
             os.chown(path, owner.st_uid, owner.st_gid)
+            path.chmod(0o600)
 
 
 def _give(names: dict[str, int], change: _Change) -> None:

@@ -59,5 +59,5 @@ def _is_traced(pid: int) -> bool:
     try:
         states = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/status")]
     except OSError:
-        return False
-    return bool(states) and all("TracerPid:\t0\n" not in state for state in states)
+        return False  # A thread has just ended.
+    return all("TracerPid:\t0\n" not in state for state in states)
