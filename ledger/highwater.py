@@ -90,10 +90,11 @@ class FileHighWater:
                 raise VerificationError([f"at size {mark.size} another tree was signed: the database was replaced"])
             if size > mark.size:
                 os.pwrite(file, _Mark(size, root).to_bytes(), (1 - slot) * _SLOT)
-                inode = os.fstat(file).st_ino
-                if self._synced is None or self._synced[0] != inode or size > self._synced[1] + AHEAD:
-                    self._sync(file)
-                    self._synced = (inode, size)
+            # Also where the size is noted already: whoever wrote it may have been killed before it was synced.
+            inode = os.fstat(file).st_ino
+            if self._synced is None or self._synced[0] != inode or size > self._synced[1] + AHEAD:
+                self._sync(file)
+                self._synced = (inode, size)
             return True
 
     def _sync(self, file: int) -> None:

@@ -146,7 +146,8 @@ class Log(Generic[C]):
                         )
                 view = self.storage.view(statement_id)
                 if time.monotonic() > deadline:
-                    raise LedgerUnavailableError("no checkpoint could be signed in time")
+                    trouble = None if self._sequencer is None else self._sequencer.trouble
+                    raise LedgerUnavailableError(trouble or "no checkpoint could be signed in time")
         index, leaf, signed = found
         return self._receipt(
             index, statement_id, leaf, signed, proof.knowing(view.frontier.peaks(), self.storage.hashes)

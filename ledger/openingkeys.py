@@ -167,7 +167,8 @@ class OpeningKeys:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._turn = threading.Lock()
-        self._known: dict[bytes, tuple[tuple[int, int, int], _Ring]] = {}
+        # By subject: which file was read, whether its name is known to be durable, and what it holds.
+        self._known: dict[bytes, tuple[tuple[int, int, int], bool, _Ring]] = {}
 
     @staticmethod
     def subject_id(subject: str) -> bytes:
@@ -180,7 +181,7 @@ class OpeningKeys:
         Raises LedgerError where a key was destroyed before, LedgerUnavailableError where none can be made.
         """
         identifier = self.subject_id(subject)
-        ring = self._ring(identifier) or self._create(identifier)
+        ring = self._ring(identifier, durable=True) or self._create(identifier)
         keys = ring.keys(ring.path(statement_id), list(contents))
         return {name: ring.name + _seal(keys[name], statement_id, name, content) for name, content in contents.items()}
 
@@ -221,8 +222,12 @@ class OpeningKeys:
             gone = frozenset() if ring is None else ring.destroyed | {ring.name}
             self._replace(identifier, _Ring.new(gone))
 
-    def _ring(self, subject: bytes) -> _Ring | None:
-        """Return the keys of a subject as the file has them now, or None where there is no file."""
+    def _ring(self, subject: bytes, *, durable: bool = False) -> _Ring | None:
+        """Return the keys of a subject as the file has them now, or None where there is no file.
+
+        With `durable` they are on the disk, also where another process has put the file there just now, or
+        was killed right after it had.
+        """
         try:
             found = self._path(subject).stat()
         except FileNotFoundError:
@@ -231,11 +236,13 @@ class OpeningKeys:
             raise LedgerUnavailableError(f"the keys of the openings cannot be read: {error}") from error
         stamp = (found.st_ino, found.st_mtime_ns, found.st_size)
         known = self._known.get(subject)
-        if known is not None and known[0] == stamp:
-            return known[1]
+        if known is not None and known[0] == stamp and (known[1] or not durable):
+            return known[2]
         ring = self._read(subject)
         if ring is not None:
-            self._known[subject] = (stamp, ring)
+            if durable:
+                self._sync()
+            self._known[subject] = (stamp, durable, ring)
         return ring
 
     def _read(self, subject: bytes) -> _Ring | None:
@@ -250,7 +257,7 @@ class OpeningKeys:
 
     def _create(self, subject: bytes) -> _Ring:
         with self._locked():
-            ring = self._read(subject)
+            ring = self._ring(subject, durable=True)
             if ring is None:
                 ring = _Ring.new()
                 self._replace(subject, ring)
@@ -293,11 +300,14 @@ class OpeningKeys:
         return self._folder / f"{subject.hex()}.key"
 
     def _sync(self) -> None:
-        handle = os.open(self._folder, os.O_RDONLY)
         try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+            handle = os.open(self._folder, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise LedgerUnavailableError(f"the keys of the openings cannot be kept: {error}") from error
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

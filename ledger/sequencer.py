@@ -59,6 +59,8 @@ class Sequencer:
         self._turn: Any = None
         self._leads = False
         self._scrub_at = 0.0
+        self.trouble: str | None = None
+        """Why this process could not sequence when it last tried; None where it could, or where it is another's turn."""
         self._thread = threading.Thread(target=self._run, name="ledger-sequencer", daemon=True)
 
     def start(self) -> None:
@@ -99,8 +101,7 @@ class Sequencer:
 
     def _run(self) -> None:
         while not self._ended.is_set():
-            # Whoever waits meanwhile asks for itself; the next attempt may find the database again.
-            with suppress(LedgerError):
+            try:
                 turn = self._storage.turn()
                 if turn is None:
                     self._keep_checkpoints()
@@ -112,16 +113,21 @@ class Sequencer:
                     finally:
                         self._turn, self._leads = None, False
                         self._release()
+            except LedgerError as error:
+                # Whoever waits meanwhile asks for itself; the next attempt may find the database again.
+                self.trouble = str(error)
             self._ended.wait(_RETRY_SECONDS)
 
     def _contend(self, turn: Any) -> None:
         while not self._ended.is_set():
             self._leads = turn.leads()
             if not self._leads:
+                self.trouble = None
                 turn.wait(_LOOK_SECONDS)
                 self._release()
                 continue
             placed, ids = turn.sequence(time.monotonic() + _STATEMENT_SECONDS)
+            self.trouble = None
             if placed is not None:
                 self._answer(placed, ids)
                 turn.announce()

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -186,3 +187,27 @@ def auditors_tool() -> Callable[..., Any]:
     """Run `python -m ledger` in a process of its own that knows nothing of this one."""
     tool: Callable[..., Any] = _OUTSIDERS["auditors_tool"]
     return tool
+
+
+_SMALL_DISK, _FAULTS = (
+    SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name(name)))) for name in ("smalldisk.py", "faults.py")
+)
+
+
+@pytest.fixture(scope="session")
+def small_disk() -> Any:
+    """A disk that can be filled: `small_disk.words(folder, size)` before a command, `small_disk.SmallDisk(pid, folder)` to fill it."""
+    return _SMALL_DISK
+
+
+@pytest.fixture(scope="session")
+def faults() -> Any:
+    """Kills and errors at numbered system calls of other processes: `faults.injected(pids, call, fault, when, report)`."""
+    return _FAULTS
+
+
+@pytest.fixture(scope="session")
+def whole() -> Callable[[int, int], int]:
+    """Return a function that chooses between the short and the whole size of a test of crashes (`make test-crash`)."""
+    is_whole = os.environ.get("EXCHANGE_TEST_CRASHES") == "whole"
+    return lambda short, full: full if is_whole else short

@@ -77,12 +77,19 @@ class Server:
         assert done.returncode == code, f"{arguments} exited {done.returncode}: {done.stdout}{done.stderr}"
         return done.stdout + done.stderr
 
-    def start(self) -> None:
-        """Start serving and wait until the exchange answers."""
+    @property
+    def workers(self) -> list[int]:
+        """The processes that answer requests."""
+        assert self.process is not None
+        children = Path("/proc", str(self.process.pid), "task", str(self.process.pid), "children")
+        return [int(pid) for pid in children.read_text().split()]
+
+    def start(self, *before: str) -> None:
+        """Start serving, behind the words of a command that may be put before it, and wait until the exchange answers."""
         with (self.home.parent / f"{self.home.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "exchange.cli", "serve", "--quiet"], stdout=log, stderr=log, env=self.environment(),
-                start_new_session=True,
+                [*before, sys.executable, "-m", "exchange.cli", "serve", "--quiet"], stdout=log, stderr=log,
+                env=self.environment(), start_new_session=True,
             )  # fmt: skip
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and self.process.poll() is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import random
@@ -9,7 +10,7 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +81,10 @@ class Market:
         assert self.receipts
         for receipt in self.receipts:
             verify_proof(receipt["proof"], entries[int(receipt["index"])].encode(), self.vkey)
+
+    def size(self) -> int:
+        """Return how many entries the log has."""
+        return int(self.server.operator().checkpoint()["size"])
 
     def offer(self, path: Path, **more: Any) -> str:
         terms = {
@@ -282,6 +287,61 @@ def test_kills_in_the_middle_of_many_writers_lose_nothing_that_was_acknowledged(
         found = market.provider.client.dataset(dataset)
         assert (found["title"], found["rights"]["holding"]) == (title, True)
     market.intact()
+
+
+def test_a_kill_before_any_write_of_a_step_and_the_same_key_returns_the_receipt(
+    market: Market, faults: Any, whole: Callable[[int, int], int], tmp_path: Path, record_property: Callable[..., None]
+) -> None:
+    """Workers are killed before the numbered write of a step, up to the answer's own; the step is recorded once, or not at all yet."""
+    faults.require_strace()
+    client, kills = market.provider.client, 0
+    body = {
+        "holding": True,
+        "processing": True,
+        "operating": True,
+        "source": "own-production",
+        "evidence": "We measured it.",
+    }
+    for call, number, hits in _spots(faults.WRITES, bool(whole(0, 1))):
+        dataset = client.create_dataset(title=f"Killed at {call} {number}", domain="production", description="d")["id"]
+        headers = {"Authorization": f"Bearer {client.token}", "Idempotency-Key": secrets.token_hex(8)}
+
+        def declare(dataset: str = dataset, headers: dict[str, str] = headers) -> dict[str, Any]:
+            answer = requests.put(
+                f"{client.url}/api/v1/datasets/{dataset}/rights", json=body, headers=headers, timeout=90
+            )
+            answer.raise_for_status()
+            return dict(answer.json())
+
+        workers, size, said = market.server.workers, market.size(), None
+        with (
+            faults.injected(workers, call, "signal=KILL", str(number), tmp_path / "trace"),
+            contextlib.suppress(*_GONE),
+        ):
+            said = declare()
+        again = market.keep(declare())
+        assert said in (None, again)
+        assert [receipt["statement_id"] for receipt in declare()["receipts"]] == [
+            receipt["statement_id"] for receipt in again["receipts"]
+        ]
+        assert market.size() == size + len(again["receipts"])
+        if set(workers) != set(market.server.workers):
+            hits.append(number)
+            kills += 1
+    assert kills >= 2
+    record_property("kills", kills)
+    market.intact()
+
+
+def _spots(calls: Sequence[str], is_whole: bool) -> Iterator[tuple[str, int, list[int]]]:
+    """Yield (call, number, hits): every one, until `hits` stays empty, or the write of the mark and the answer's."""
+    for call in calls if is_whole else ("pwrite64", "sendto"):
+        hits = [0]
+        for number in range(1, 1000 if is_whole else 2):
+            if not hits:
+                break
+            hits = []
+            yield call, number, hits
 
 
 def test_the_evidence_of_a_journey_with_crashes_verifies(market: Market, agreement: str, tmp_path: Path) -> None:

@@ -103,6 +103,29 @@ def test_one_sync_reserves_256_sizes_and_every_size_is_written(mark, tmp_path, m
     assert synced == [1, 258, 515]
 
 
+def test_a_size_that_was_noted_but_not_synced_is_synced_by_whoever_signs_it_next(mark, tmp_path, monkeypatch):
+    """A process may be killed between the two; otherwise a power cut could set the mark back by more than it says."""
+    synced = []
+    with monkeypatch.context() as killed:
+        killed.setattr(FileHighWater, "_sync", _killed)
+        with pytest.raises(Killed):
+            mark.reserve(7, root(7), read)
+    monkeypatch.setattr(os, "fdatasync", synced.append)
+    another = FileHighWater(tmp_path / "mark")
+    assert another.size() == 7
+    assert another.reserve(7, root(7), read)
+    assert another.reserve(7, root(7), read)
+    assert len(synced) == 1
+
+
+class Killed(BaseException):
+    """What kill -9 looks like from inside: nothing below the process gets a say."""
+
+
+def _killed(*_):
+    raise Killed
+
+
 def test_a_log_signs_only_from_the_database_that_its_key_has_signed(mark, open_log, record, log_key, statement_key):
     log = open_log(MemoryStorage(), high_water=mark)
     for _ in range(3):

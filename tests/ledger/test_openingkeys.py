@@ -150,6 +150,36 @@ os._exit(0)
 """
 
 
+def test_keys_that_another_process_put_there_are_on_the_disk_before_anything_is_sealed_under_them(
+    keys, tmp_path, monkeypatch
+):
+    """It may be killed, or not yet be done, between giving the file its name and syncing the folder."""
+    synced, sync = [], os.fsync
+    with monkeypatch.context() as killed:
+        killed.setattr(OpeningKeys, "_sync", _killed)
+        with pytest.raises(Killed):
+            keys.seal(WHO, "s1", FIELDS)
+    monkeypatch.setattr(
+        os, "fsync", lambda handle: (synced.append(os.readlink(f"/proc/self/fd/{handle}")), sync(handle))
+    )
+    another = OpeningKeys(tmp_path / "keys")
+    sealed = another.seal(WHO, "s1", FIELDS)
+    assert synced == [str(tmp_path / "keys")]
+    another.seal(WHO, "s2", FIELDS)
+    assert opened(another, "s1", sealed) == FIELDS
+    assert len(synced) == 1
+    assert opened(OpeningKeys(tmp_path / "keys"), "s1", sealed) == FIELDS
+    assert len(synced) == 1
+
+
+class Killed(BaseException):
+    """What kill -9 looks like from inside: nothing below the process gets a say."""
+
+
+def _killed(*_):
+    raise Killed
+
+
 def test_a_crash_at_any_step_of_a_destruction_keeps_every_other_key(keys, tmp_path):
     """Killed before each call that touches the folder, the key is there or gone; the next try ends it."""
     sealed = keys.seal(WHO, "s1", FIELDS)

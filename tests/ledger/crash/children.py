@@ -55,7 +55,9 @@ def open_log(url: str, keys: str, mark: str | None, pragmas: dict[str, Any] | No
 
 def signed(identifier: str) -> tuple[Any, Any]:
     """Return a signed statement of that id. Whom it is about changes, so that keys of new subjects are made on the way."""
-    statement = Statement("dataset.offered", identifier, "2026-11-20T08:00:00Z", {"pid": os.getpid()}, identifier, "custodial")
+    statement = Statement(
+        "dataset.offered", identifier, "2026-11-20T08:00:00Z", {"pid": os.getpid()}, identifier, "custodial"
+    )
     draft = commit(statement, lambda _: secrets.token_bytes(32))
     return draft, sign(draft, PARTY)
 

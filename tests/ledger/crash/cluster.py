@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -58,20 +57,27 @@ class Cluster:
     def url(self) -> str:
         return f"postgresql+psycopg://postgres@/postgres?host={self.sockets}"
 
-    def start(self, *before: str, **more: Any) -> None:
-        """Start the server, behind the words of a command that may be put before it, and wait until it answers."""
+    def start(self, *before: str, is_root: bool = False, patience: float = 60) -> None:
+        """Start the server, behind the words of a command that root may have to run first, and wait until it answers."""
         given = [part for name, value in (SETTINGS | self.settings).items() for part in ("-c", f"{name}={value}")]
+        if is_root and self.user is not None:
+            before = (*before, "setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups")
         command = [*before, str(_binaries() / "postgres"), "-D", str(self.data), "-k", str(self.sockets), *given]
         (self.data / "postmaster.pid").unlink(missing_ok=True)
         with (self.sockets / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, user=self.user, start_new_session=True, cwd=self.data, **more
+                command,
+                stdout=log,
+                stderr=log,
+                user=None if is_root else self.user,
+                start_new_session=True,
+                cwd=self.data,
             )
-        self.wait()
+        self.wait(patience)
 
-    def wait(self) -> None:
+    def wait(self, patience: float = 60) -> None:
         """Wait until the server answers."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + patience
         while not self.answers():
             assert self.process is not None
             assert self.process.poll() is None, self.log
@@ -93,6 +99,10 @@ class Cluster:
     @property
     def log(self) -> str:
         return (self.sockets / "log").read_text(errors="replace")[-4000:]
+
+    def own(self, folder: Path) -> None:
+        """Give a folder to whom the server runs as."""
+        _own(folder, self.user)
 
     @property
     def pids(self) -> Sequence[int]:
@@ -135,7 +145,17 @@ def make(folder: Path, **settings: str) -> Cluster:
     data, sockets = folder / "data", Path(tempfile.mkdtemp(prefix="crash-pg-"))
     for path in (folder, sockets):
         _own(path, user)
-    command = [str(_binaries() / "initdb"), "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync", "--wal-segsize=1"]
+    command = [
+        str(_binaries() / "initdb"),
+        "-A",
+        "trust",
+        "-U",
+        "postgres",
+        "-E",
+        "UTF8",
+        "--no-sync",
+        "--wal-segsize=1",
+    ]
     subprocess.run([*command, "-D", str(data)], check=True, capture_output=True, user=user, cwd=folder, timeout=120)
     return Cluster(data, user, sockets, settings)
 
@@ -151,4 +171,3 @@ def _own(path: Path, user: str | None) -> None:
 
         entry = pwd.getpwnam(user)
         os.chown(path, entry.pw_uid, entry.pw_gid)
-

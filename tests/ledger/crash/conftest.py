@@ -50,12 +50,6 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 @pytest.fixture
-def whole() -> Callable[[int, int], int]:
-    """Return a function that chooses between the short and the whole size of a test."""
-    return lambda short, full: full if IS_WHOLE else short
-
-
-@pytest.fixture
 def chance() -> random.Random:
     """The moments of the kills and cuts: other ones in each whole run, whose seed is printed when it fails."""
     seed = secrets.randbits(32) if IS_WHOLE else 20_260_101
@@ -65,7 +59,7 @@ def chance() -> random.Random:
 
 @pytest.fixture(scope="session")
 def tools() -> Any:
-    """The helpers of this folder by their names: `children`, `witness`, `faults`, `disk`, `cluster`."""
+    """The helpers of this folder by their names: `children`, `witness`, `disk`, `cluster`."""
 
     class Tools:
         def __getattr__(self, name: str) -> Any:
@@ -97,16 +91,20 @@ class Running:
 class Nursery:
     """Forks processes that append."""
 
-    def __init__(self) -> None:
+    def __init__(self, *before: str) -> None:
         environment = os.environ | {"PYTHONPATH": str(HERE.parents[2])}
         self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "children.py")],
+            [*before, sys.executable, str(HERE / "children.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env=environment,
         )
         self._started: list[Running] = []
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def tell(self, **order: Any) -> int:
         assert self._process.stdin is not None
@@ -127,10 +125,22 @@ class Nursery:
 
 
 @pytest.fixture
-def nursery() -> Iterator[Nursery]:
-    made = Nursery()
-    yield made
-    made.end()
+def make_nursery() -> Iterator[Callable[..., Nursery]]:
+    """Return a function that makes a nursery, behind the words of a command that may be put before it."""
+    made: list[Nursery] = []
+
+    def make(*before: str) -> Nursery:
+        made.append(Nursery(*before))
+        return made[-1]
+
+    yield make
+    for nursery in made:
+        nursery.end()
+
+
+@pytest.fixture
+def nursery(make_nursery: Callable[..., Nursery]) -> Nursery:
+    return make_nursery()
 
 
 @dataclass

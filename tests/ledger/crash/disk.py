@@ -27,7 +27,7 @@ _RESUMED = re.compile(r"<\.\.\. \w+ resumed>(.*)")
 _CALL = re.compile(r"(\w+)\((.*)\) += (-?\d+|\?).*")
 _ESCAPED = re.compile(r"(?:\\x[0-9a-f]{2})+")
 _STRING = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
-_NUMBER = re.compile(r"[ ,]*(-?\d+)")
+_NUMBER = re.compile(r"0x[0-9a-f]+|\d+")
 _PLACE = re.compile(r"^(?:\d+|AT_FDCWD)<([^>]*)>")
 
 
@@ -73,63 +73,81 @@ def events(trace: Path) -> list[Event]:
     return sorted(found, key=lambda event: event.begun)
 
 
+@dataclass(frozen=True)
+class _Call:
+    """One call of the record: its name, what stands between its brackets, its result, and the lines it began and ended at."""
+
+    name: str
+    arguments: str
+    result: int
+    begun: int
+    ended: int
+
+    @property
+    def path(self) -> str:
+        """The path of the first argument: a file that is open, or the folder that a name is looked up in."""
+        found = _PLACE.match(self.arguments)
+        return _text(found[1]) if found else ""
+
+    @property
+    def strings(self) -> list[bytes]:
+        return [bytes.fromhex(part.replace("\\x", "")) for part in _STRING.findall(self.arguments)]
+
+    @property
+    def numbers(self) -> list[int]:
+        """The plain numbers after the bytes and the open file."""
+        rest = self.arguments.rpartition('"')[2].rpartition("]")[2].rpartition(">")[2]
+        return [int(number, 0) for number in _NUMBER.findall(rest)]
+
+    @property
+    def names(self) -> list[str]:
+        """The paths that it names, whole."""
+        places = [_text(place) for place in re.findall(r"<([^>]*)>", self.arguments)]
+        strings = [os.fsdecode(name) for name in self.strings]
+        found = places if len(places) == len(strings) else [""] * len(strings)
+        return [os.path.normpath(os.path.join(*pair)) for pair in zip(found, strings, strict=True)]
+
+    @property
+    def data(self) -> bytes:
+        return b"".join(self.strings)[: self.result]
+
+    def event(self, kind: str, path: str = "", **more: Any) -> Event:
+        return Event(self.begun, self.ended, kind, os.path.normpath(path or self.path), **more)
+
+
 def _parsed(text: str, begun: int, ended: int, positions: dict[str, int]) -> list[Event]:
+    """Return what a call did; `positions` is where the next write to each file goes that does not say so itself."""
     match = _CALL.match(text)
     if match is None or match[3] in ("?", "-1"):
         return []
-    name, arguments, result = match[1], match[2], int(match[3])
-    first = _PLACE.match(arguments)
-    path = _text(first[1]) if first else ""
-    rest = arguments[first.end() :] if first else arguments
-    strings = [bytes.fromhex(part.replace("\\x", "")) for part in _STRING.findall(rest)]
-
-    def event(kind: str, path: str = path, **more: Any) -> list[Event]:
-        return [Event(begun, ended, kind, os.path.normpath(path), **more)]
-
-    match name:
+    call = _Call(match[1], match[2], int(match[3]), begun, ended)
+    match call.name:
         case "pwrite64" | "pwritev" | "pwritev2":
-            after = rest[rest.rindex('"') :] if strings else ""
-            numbers = [int(number) for number in re.findall(r"-?\d+", after.partition("]")[2] if "]" in after else after)]
-            offset = numbers[1] if name == "pwrite64" else numbers[1]
-            return event("write", data=b"".join(strings)[:result], number=offset)
+            found = call.event("write", data=call.data, number=call.numbers[1])
         case "write" | "writev":
-            data = b"".join(strings)[:result]
-            offset = positions.get(path, 0)
-            positions[path] = offset + len(data)
-            return event("write", data=data, number=offset)
+            offset = positions.get(call.path, 0)
+            positions[call.path] = offset + len(call.data)
+            found = call.event("write", data=call.data, number=offset)
         case "fsync" | "fdatasync":
-            return event("sync")
+            found = call.event("sync")
         case "ftruncate":
-            return event("size", number=int(_NUMBER.match(rest)[1]))  # type: ignore[index]
+            found = call.event("size", number=call.numbers[0])
         case "fallocate":
-            _, offset, length = (int(part, 0) for part in rest.strip(", ").split(", "))
-            return event("reach", number=offset + length)
+            found = call.event("reach", number=sum(call.numbers[1:]))
         case "openat":
-            opened = os.path.join(path, _name(strings[0]))
-            if "O_CREAT" in rest or "O_TRUNC" in rest:
-                positions[opened] = 0
-                return event("make", opened, number="O_TRUNC" in rest)
-            positions[opened] = 0
-            return []
-        case "rename" | "link":
-            return event(name, _name(strings[0]), other=os.path.normpath(_name(strings[1])))
-        case "renameat" | "renameat2" | "linkat":
-            places = [_text(part) for part in re.findall(r"<([^>]*)>", arguments)]
-            old, new = (os.path.normpath(os.path.join(*pair)) for pair in zip(places, map(_name, strings), strict=True))
-            return event("rename" if name.startswith("rename") else "link", old, other=new)
-        case "unlink":
-            return event("unlink", _name(strings[0]))
-        case "unlinkat":
-            return event("unlink", os.path.join(path, _name(strings[0])))
-    return []
+            positions[call.names[0]] = 0
+            makes = "O_CREAT" in call.arguments or "O_TRUNC" in call.arguments
+            found = call.event("make" if makes else "open", call.names[0], number="O_TRUNC" in call.arguments)
+        case "unlink" | "unlinkat":
+            found = call.event("unlink", call.names[0])
+        case _:
+            kind = "link" if call.name.startswith("link") else "rename"
+            found = call.event(kind, call.names[0], other=call.names[1])
+    return [found]
 
 
 def _text(escaped: str) -> str:
     return _ESCAPED.sub(lambda found: os.fsdecode(bytes.fromhex(found[0].replace("\\x", ""))), escaped)
-
-
-def _name(raw: bytes) -> str:
-    return os.fsdecode(raw)
 
 
 @dataclass

@@ -15,7 +15,7 @@ AFRESH = 25
 @pytest.mark.parametrize("how", ["group", "record"])
 def test_kills_at_random_moments_on_sqlite(how, nursery, make_place, chance, whole, wait_until, record_property):
     """Group commit on a log of its own, or steps with rows of their own; each process opens what the last one left."""
-    rounds, receipts = whole(10, 220), 0
+    rounds, receipts = whole(8, 220), 0
     for number in range(rounds):
         if number % AFRESH == 0:
             place = make_place("sqlite")
@@ -37,7 +37,7 @@ def test_kills_at_random_moments_on_postgresql(
     nursery, make_place, empty_database, chance, whole, wait_until, record_property
 ):
     """Three processes append and sequence for each other; one after the other is killed while the others go on."""
-    rounds, receipts = whole(10, 220), 0
+    rounds, receipts = whole(8, 220), 0
     place, alive = None, []
     for number in range(rounds):
         if number % AFRESH == 0:
@@ -75,7 +75,9 @@ def finish(place, alive):
     return len(place.memory.receipts)
 
 
-def test_a_log_that_acknowledges_too_early_is_found_out(nursery, make_place, chance, wait_until, whole, record_property):
+def test_a_log_that_acknowledges_too_early_is_found_out(
+    nursery, make_place, chance, wait_until, whole, record_property
+):
     """The control: one that says so before the commit loses what it said, and the same checks see it."""
     lost = 0
     for _ in range(whole(2, 10)):

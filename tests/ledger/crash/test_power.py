@@ -20,9 +20,9 @@ KEPT = (0, 0.5, 1, 0.9, 0.99)
 
 
 @pytest.fixture
-def record(tools, nursery, make_place, wait_until, tmp_path):
+def record(tools, faults, nursery, make_place, wait_until, tmp_path):
     """Return a function that lets a process append on SQLite under record; it gives the disk before, and what happened."""
-    tools.faults.require_strace()
+    faults.require_strace()
 
     def run(how, appends, synchronous):
         place = make_place("sqlite")
@@ -35,7 +35,7 @@ def record(tools, nursery, make_place, wait_until, tmp_path):
         wait_until(gate.exists)
         base, trace = tmp_path / "base", tmp_path / "trace"
         shutil.copytree(place.folder, base, ignore=shutil.ignore_patterns("*-shm"))
-        with tools.faults.traced([child.pid], trace, *tools.disk.OPTIONS):
+        with faults.traced([child.pid], trace, *tools.disk.OPTIONS):
             gate.rmdir()
             assert child.wait() == 0
         events = [event for event in tools.disk.events(trace) if not event.path.endswith("-shm")]
@@ -95,7 +95,7 @@ def require_going_on(tools, place):
 @pytest.mark.parametrize("how", ["group", "record"])
 def test_a_power_cut_loses_no_receipt_on_sqlite(how, record, tools, chance, whole, tmp_path, record_property):
     recorded = record(how, whole(40, 200), FULL)
-    count, receipts = whole(12, 200), 0
+    count, receipts = whole(10, 200), 0
     for place in cuts(tools, recorded, moments(recorded[2], recorded[3], count, chance), chance, tmp_path):
         place.require_whole(steps_only=how == "record")
         receipts += len(place.memory.receipts)
@@ -121,9 +121,9 @@ def test_a_database_that_does_not_wait_for_the_disk_loses_rows(record, tools, ch
 
 
 @pytest.fixture
-def record_postgresql(tools, nursery, make_place, make_cluster, wait_until, tmp_path):
+def record_postgresql(tools, faults, nursery, make_place, make_cluster, wait_until, tmp_path):
     """Return a function that lets two processes append on PostgreSQL, with the server's own writes under record too."""
-    tools.faults.require_strace()
+    faults.require_strace()
 
     def run(appends, **settings):
         cluster = make_cluster(**settings)
@@ -131,13 +131,18 @@ def record_postgresql(tools, nursery, make_place, make_cluster, wait_until, tmp_
         place = make_place(cluster.url)
         aside = tmp_path.with_name(tmp_path.name + "-aside")
         aside.mkdir()
-        gates, notes, base, trace = [aside / "gate-0", aside / "gate-1"], aside / "told", aside / "base", aside / "trace"
+        gates, notes, base, trace = (
+            [aside / "gate-0", aside / "gate-1"],
+            aside / "told",
+            aside / "base",
+            aside / "trace",
+        )
         order = place.order(how="record", threads=2, count=appends // 4, sequences=True, notes=str(notes))
         children = [nursery.start(**order, gates=[str(gate)]) for gate in gates]
         for gate in gates:
             wait_until(gate.exists)
         cluster.run("CHECKPOINT")
-        with tools.faults.traced([*cluster.pids, *(child.pid for child in children)], trace, *tools.disk.OPTIONS):
+        with faults.traced([*cluster.pids, *(child.pid for child in children)], trace, *tools.disk.OPTIONS):
             # What the server writes meanwhile is in the record too, and replayed over the copy.
             subprocess.run(["cp", "-a", str(tmp_path), str(base)], check=True)
             for gate in gates:
@@ -171,11 +176,9 @@ def cuts_of_postgresql(tools, recorded, root, count, chance, target):
 
 @pytest.mark.slow
 @pytest.mark.postgresql
-def test_a_power_cut_loses_no_receipt_on_postgresql(
-    record_postgresql, tools, chance, whole, tmp_path, record_property
-):
+def test_a_power_cut_loses_no_receipt_on_postgresql(record_postgresql, tools, chance, whole, tmp_path, record_property):
     recorded = record_postgresql(whole(40, 200))
-    count, receipts = whole(4, 60), 0
+    count, receipts = whole(3, 60), 0
     aside = recorded[2].parent
     for server, place in cuts_of_postgresql(tools, recorded, tmp_path, count, chance, aside):
         server.start()
@@ -198,7 +201,7 @@ def test_a_postgresql_that_does_not_wait_for_the_disk_loses_rows(
     for server, place in cuts_of_postgresql(tools, recorded, tmp_path, count, chance, recorded[2].parent):
         missing = len(place.memory.receipts)
         with suppress(AssertionError):
-            server.start()
+            server.start(patience=10)
             log = place.log()
             missing = len(tools.witness.lost(log, place.memory.receipts))
             log.storage.engine.dispose()

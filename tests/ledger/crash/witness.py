@@ -96,4 +96,3 @@ def make_tables(log: Log[Any], statement_key: Any) -> None:
         connection.execute(sa.text("CREATE TABLE steps (id varchar(64) PRIMARY KEY)"))
     with reopened(log, statement_key):
         pass
-
