@@ -11,10 +11,12 @@ ANVIL ?= $(CHAIN)/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil
 NODE ?=
 NODE_KEY ?=
 VYPER ?= $(CHAIN)/vyper/bin/vyper
+# Everything that kills, cuts the power or fills the disk; `make test` runs it in its short form.
+CRASHES := tests/ledger/crash tests/journeys/test_crashes.py tests/journeys/test_full_disk.py
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-virtualenv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-s3 test-witness test-interop test-chain contract lint lock translations bench clean
+.PHONY: help demo serve test test-crash test-s3 test-witness test-interop test-chain contract lint lock translations bench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +46,9 @@ serve: $(VENV)/.installed ## start the exchange on http://127.0.0.1:8000 (home: 
 
 test: $(VENV)/.tested ## install and pass all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
+
+test-crash: $(VENV)/.tested ## kill -9 at every write, errors, power cuts and full disks, in full (needs strace; all of it as root)
+	@EXCHANGE_TEST_CRASHES=whole $(BIN)/python -m pytest $(CRASHES) $(ARGS)
 
 test-s3: $(VENV)/.tested ## the object-store suite on a real one-node Ceph RADOS gateway (needs Debian's ceph packages)
 	@bash tests/s3/ceph.sh $(BIN)/python -m pytest tests/exchange/test_objects.py tests/exchange/audit/test_tiles.py $(ARGS)

@@ -20,6 +20,8 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared machine")
 
+# `make test-crash` says so; everywhere else the tests of crashes run in their short form.
+_IS_WHOLE = os.environ.get("EXCHANGE_TEST_CRASHES") == "whole"
 _ROOT = Path(__file__).resolve().parent.parent
 # These take minutes, others seconds: begun last, they would leave one worker alone with them.
 _LONG = (
@@ -37,6 +39,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the modules that take longest; all others keep their order."""
     first = {name: place for place, name in enumerate(_LONG)}
     items.sort(key=lambda item: first.get(item.nodeid.split("::")[0], len(first)))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what the tests counted: rounds, kills, cuts, and what the controls lost."""
+    counted = [
+        (report.nodeid.partition("::")[2], report.user_properties)
+        for report in terminalreporter.stats.get("passed", ())
+        if report.user_properties
+    ]
+    if _IS_WHOLE and counted:
+        terminalreporter.section("figures")
+        for name, figures in counted:
+            terminalreporter.write_line(f"{name}: " + ", ".join(f"{value} {what}" for what, value in figures))
 
 
 def _place(variable: str, default: str) -> Path:
@@ -209,5 +224,4 @@ def faults() -> Any:
 @pytest.fixture(scope="session")
 def whole() -> Callable[[int, int], int]:
     """Return a function that chooses between the short and the whole size of a test of crashes (`make test-crash`)."""
-    is_whole = os.environ.get("EXCHANGE_TEST_CRASHES") == "whole"
-    return lambda short, full: full if is_whole else short
+    return lambda short, full: full if _IS_WHOLE else short

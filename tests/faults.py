@@ -43,7 +43,12 @@ def traced(pids: Sequence[int], report: Path, *options: str) -> Iterator[None]:
         yield
     finally:
         tracer.terminate()
-        tracer.communicate(timeout=60)
+        try:
+            tracer.communicate(timeout=5)
+        except subprocess.TimeoutExpired:
+            # It waits for the first thread of a process that was killed, which ends only after the others, which it holds.
+            tracer.kill()
+            tracer.communicate(timeout=60)
 
 
 def injected(pids: Sequence[int], call: str, fault: str, when: str, report: Path) -> AbstractContextManager[None]:

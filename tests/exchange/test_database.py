@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import event, func, select, text
 from sqlalchemy.exc import OperationalError
 
 from exchange.audit.models import AgreementCounter
@@ -48,6 +49,32 @@ def test_each_statement_of_a_reading_session_sees_what_was_committed_before_it(d
         with database.writing() as session:
             session.add(AgreementCounter(agreement="a", value=1))
         assert reader.get(AgreementCounter, "a") is not None
+
+
+def test_a_connection_that_could_only_be_opened_for_reading_is_not_used_again(tmp_path: Path) -> None:
+    """A disk that fails for a moment must not leave one worker refusing every write until it is started again."""
+    database = Database(f"sqlite:///{tmp_path / 'exchange.db'}")
+    metadata.create_all(database.engine)
+    database.engine.dispose()
+    opened: list[str] = []
+
+    def connect(dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> Any:
+        opened.append("rw" if opened else "ro")
+        name = f"file:{tmp_path / 'exchange.db'}?mode={opened[-1]}"
+        return dialect.loaded_dbapi.connect(name, uri=True, **options)
+
+    event.listen(database.engine, "do_connect", connect)
+
+    def write(value: int) -> None:
+        with database.writing() as session:
+            session.add(AgreementCounter(agreement=str(value), value=value))
+
+    with pytest.raises(OperationalError, match="readonly"):
+        write(1)
+    for value in (2, 3):
+        write(value)
+    assert opened == ["ro", "rw"]
+    database.dispose()
 
 
 def test_a_session_that_fails_writes_nothing(database: Database) -> None:

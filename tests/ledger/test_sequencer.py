@@ -157,6 +157,26 @@ def test_whoever_has_no_turn_leaves_the_sequencing_to_who_has(postgresql_log, re
 
 
 @pytest.mark.postgresql
+def test_who_waits_in_vain_is_told_what_the_thread_met_with(started, record, monkeypatch):
+    """A full disk, for one, stops the sequencing of statements that were committed; their receipts come later."""
+    log = started()
+    wait_until(lambda: holders(log))
+    with monkeypatch.context() as full:
+        full.setattr("ledger.storage.sql.turn.sequence", _refuse)
+        statement_id = record(log)
+        wait_until(lambda: log._sequencer.trouble)
+        with pytest.raises(LedgerUnavailableError, match="no space"):
+            log.receipt(statement_id, timeout=0.5)
+    assert log.receipt(statement_id, timeout=30).index == 1
+    assert log._sequencer.trouble is None
+    require_whole(log, 2)
+
+
+def _refuse(*_):
+    raise LedgerUnavailableError("there is no space")
+
+
+@pytest.mark.postgresql
 @pytest.mark.slow
 def test_when_the_process_that_leads_is_killed_another_takes_over(
     postgresql_log, postgresql_url, start_worker, tmp_path

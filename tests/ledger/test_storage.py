@@ -346,6 +346,33 @@ def test_a_full_disk_answers_unavailable_and_gives_the_receipt_later(sqlite_log,
     require_whole(log)
 
 
+@pytest.mark.parametrize("in_a_transaction_of_its_own", [True, False])
+def test_a_connection_that_can_only_read_is_not_lent_out_again(
+    sqlite_log, sqlite_url, record, make_draft, in_a_transaction_of_its_own
+):
+    """SQLite opens a file for reading where it cannot for writing, be it for a moment."""
+    engine, opened = sqlite_log.storage.engine, []
+
+    def connect(dialect, _record, _arguments, options):
+        name = sqlite_url.removeprefix("sqlite:///")
+        opened.append("ro" if not opened else "rw")
+        return dialect.loaded_dbapi.connect(f"file:{name}?mode={opened[-1]}", uri=True, **options)
+
+    def write():
+        if in_a_transaction_of_its_own:
+            draft = make_draft()
+            return sqlite_log.write([sqlite_log.admit(draft, sign(draft, KEY))]).sequenced.start
+        return sqlite_log.receipt(record(sqlite_log)).index
+
+    engine.dispose()
+    sa.event.listen(engine, "do_connect", connect)
+    with pytest.raises(LedgerUnavailableError, match="readonly"):
+        write()
+    assert [write(), write()] == [1, 2]
+    assert opened == ["ro", "rw"]
+    require_whole(sqlite_log)
+
+
 @pytest.mark.postgresql
 def test_waiting_for_another_thread_of_the_process_is_bounded_too(postgresql_log, record):
     statement_id = record(postgresql_log)

@@ -36,19 +36,6 @@ def _load(name: str) -> Any:
     return sys.modules[known]
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print what the tests counted: rounds, kills, cuts, and what the controls lost."""
-    counted = [
-        (report.nodeid.partition("::")[2], report.user_properties)
-        for report in terminalreporter.stats.get("passed", ())
-        if report.user_properties
-    ]
-    if IS_WHOLE and counted:
-        terminalreporter.section("figures")
-        for name, figures in counted:
-            terminalreporter.write_line(f"{name}: " + ", ".join(f"{value} {what}" for what, value in figures))
-
-
 @pytest.fixture
 def chance() -> random.Random:
     """The moments of the kills and cuts: other ones in each whole run, whose seed is printed when it fails."""
