@@ -4,8 +4,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ledger.bundle import Trust
+from ledger.cli.bundles import check_bundle, looks_like_bundle
 from ledger.cli.output import FAILED, VERIFIED, print_json, progress
-from ledger.cli.sources import load_checkpoint, open_log
+from ledger.cli.sources import load_checkpoint, load_policy, open_log
 from ledger.errors import LedgerError
 from ledger.fsck import FsckReport, fsck
 
@@ -17,7 +19,9 @@ def add(commands: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         "fsck", help="check a whole log in its database, or in a folder of tiles"
     )
-    parser.add_argument("log", metavar="LOG", help="sqlite:///FILE, postgresql://… or a folder of tiles")
+    parser.add_argument(
+        "log", metavar="LOG", help="sqlite:///FILE, postgresql://…, a folder of tiles, or a bundle: all that it holds"
+    )
     parser.add_argument(
         "--checkpoint", type=Path, action="append", default=[], help="a checkpoint you have kept (repeatable)"
     )
@@ -37,6 +41,11 @@ def add(commands: Any) -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
+    path = Path(options.log)
+    if path.is_file() and looks_like_bundle(path):
+        if options.checkpoint:
+            raise LedgerError("a bundle holds a part of its log: compare kept checkpoints with `consistency`")
+        return check_bundle(options, path, Trust(load_policy(None, options.key)), "key")
     kept = [load_checkpoint(path)[0] for path in options.checkpoint]
     return check_log(options, options.log, options.opening_keys, kept=kept, openings=not options.public)
 

@@ -1,7 +1,11 @@
 """The auditor's tool on tiles: export, prove, consistency, verify, fsck; verdicts in words and in exit codes."""
 
 import json
+import os
 import sqlite3
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -117,11 +121,57 @@ def test_a_database_is_verified_like_a_folder_and_a_bundle_is_no_whole_log(case,
     assert (report["ok"], report["size"], report["openings"]) == (True, "40", True)
     assert main(["verify", url, "--entry", str(folder / "old")]) == 2
     assert "under --key alone" in capsys.readouterr().err
-    for command in (["fsck"], ["export", "--key", log.vkey]):
-        words = [*command, str(folder / "evidence.zip")] + ([str(folder / "copy")] if command[0] == "export" else [])
-        assert main(words) == 2
-        assert "is a bundle" in capsys.readouterr().err
+    words = ["export", str(folder / "evidence.zip"), str(folder / "copy"), "--key", log.vkey]
+    assert main(words) == 2
+    assert "is a bundle" in capsys.readouterr().err
     assert not (folder / "copy").exists()
+
+
+def test_of_a_bundle_all_that_it_holds_is_checked(case, capsys):
+    folder, log, _, _ = case
+    bundle = str(folder / "evidence.zip")
+    assert main(["fsck", bundle, "--key", log.vkey]) == 0
+    by_fsck = capsys.readouterr().out
+    assert main(["verify", bundle, "--key", log.vkey]) == 0
+    assert capsys.readouterr().out == by_fsck
+    assert "VERIFIED: 3 entries" in by_fsck
+    assert main(["fsck", bundle, "--checkpoint", str(folder / "old")]) == 2
+    assert "compare kept checkpoints with `consistency`" in capsys.readouterr().err
+    data = bytearray((folder / "evidence.zip").read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / "evidence.zip").write_bytes(data)
+    assert main(["fsck", bundle, "--key", log.vkey]) in (1, 2)
+
+
+ISOLATED = """
+import sys
+from ledger.__main__ import main
+codes = [main(words.split()) for words in sys.argv[1:]]
+names = {name.partition(".")[0] for name in sys.modules}
+print(codes, sorted(names & {"exchange", "contracts", "valuation", "flask", "sqlalchemy", "sqlite3", "psycopg", "boto3", "cryptography"}))
+"""
+
+
+def test_tiles_are_checked_and_proven_without_any_code_of_the_exchange_or_a_database(case):
+    folder, log, _, _ = case
+    tiles, key = folder / "tiles", f"--key {log.vkey}"
+    commands = [
+        f"fsck {tiles} {key}", f"verify {tiles} {key}", f"prove {tiles} --index 6 {key} -o {folder / 'proof'}",
+        f"consistency {folder / 'old'} {tiles} {key}", f"export {tiles} {folder / 'mirror'} {key}",
+    ]  # fmt: skip
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[3])}
+    command = [sys.executable, "-W", "error", "-c", ISOLATED, *commands]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    assert done.stdout.splitlines()[-1] == "[0, 0, 0, 0, 0] []", done.stdout + done.stderr
+
+
+def test_a_terminal_is_shown_a_progress_bar(case, capsys, monkeypatch):
+    folder, log, url, _ = case
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert main(["export", url, str(folder / "again"), "--key", log.vkey]) == 0
+    assert "2/2 files" in capsys.readouterr().err
+    assert main(["fsck", str(folder / "again"), "--key", log.vkey]) == 0
+    assert "40/40 entries" in capsys.readouterr().err
 
 
 def test_tiles_are_exported_again_from_tiles(case, capsys):
