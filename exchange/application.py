@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from exchange import extensions, formatting, http_errors, logs, web
+from exchange.audit import publishing
 from exchange.audit import service as audit
 from exchange.audit.anchoring import service as anchoring
 from exchange.audit.attestations import service as attestations
@@ -50,6 +51,7 @@ TIMERS = (
     "catalog.collect_lost",
     anchoring.TIMER,
     attestations.TIMER,
+    publishing.TIMER,
 )
 
 

@@ -61,6 +61,7 @@ class Settings:
     trusted_proxies: int = 0
     exchange_name: str = "Industrial Data Exchange"
     ledger_origin: str = "exchange.local/log"
+    publish_log_to: str = ""
     ethereum_rpc: str = field(default="", repr=False)
     ethereum_chain_id: int = 0
     ethereum_contract: str = ""
@@ -236,7 +237,8 @@ def _agreeing(settings: Settings) -> Settings:
             field="public_url",
         )
     for name in ("s3_access_key", "s3_secret_key"):
-        if settings.object_store.startswith("s3://") and not getattr(settings, name):
+        places = settings.object_store, settings.publish_log_to
+        if any(place.startswith("s3://") for place in places) and not getattr(settings, name):
             raise SettingsError(
                 ("The S3 store needs credentials.", "S3 存储需要凭证。"),
                 ("Set s3_access_key and s3_secret_key.", "请设置 s3_access_key 和 s3_secret_key。"),

@@ -334,6 +334,7 @@ RULES: dict[str, Rule] = {
     "trusted_proxies": _number(0, 10),
     "exchange_name": _line(100, shortest=1),
     "ledger_origin": _origin,
+    "publish_log_to": _object_store,
     "ethereum_rpc": _optional(_rpc),
     "ethereum_chain_id": _number(0, 2**53 - 1),
     "ethereum_contract": _optional(_ethereum_address),

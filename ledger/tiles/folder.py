@@ -57,7 +57,9 @@ class FolderTarget:
         import fcntl  # Not on every system on which a log is read.
 
         with _reported(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            if not folder.is_dir():
+                folder.mkdir(parents=True)
+                folder.chmod(0o755)
             handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:
@@ -81,6 +83,8 @@ class FolderTarget:
                 return False
             with partial.open("wb") as file:
                 file.write(data)
+                # Whoever serves the files is another user, and they are public whatever the umask says.
+                os.fchmod(file.fileno(), 0o644)
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(target)
@@ -95,7 +99,9 @@ class FolderTarget:
         if folder in self._durable:
             return
         self._make(folder.parent)
-        folder.mkdir(exist_ok=True)
+        if not folder.is_dir():
+            folder.mkdir()
+            folder.chmod(0o755)
         _sync(folder.parent)
         self._durable.add(folder)
 

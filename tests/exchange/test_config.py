@@ -59,6 +59,7 @@ REFUSED: dict[str, list[Any]] = {
     "trusted_proxies": [-1, 11, "one", 1.0, True],
     "exchange_name": ["", "   ", "a\nb", "x" * 101, 5, {"zh": "x"}],
     "ledger_origin": ["two words", "", "a+b", "a\nb", 5],
+    "publish_log_to": [5, "s3://", "s3://B", "gs://bucket", __file__],
     "ethereum_rpc": ["node.example.org", "ftp://node", "https://", "http://[::1", "https://node:port", "https://a b", "https://me:key@node.example.org", 5],
     "ethereum_chain_id": [-1, 2**53, "main", 1.5],
     "ethereum_contract": ["0x12", "5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeD", 5],

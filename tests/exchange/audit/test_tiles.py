@@ -151,6 +151,30 @@ def test_the_command_publishes_to_a_folder_and_adds_what_is_new(sqlite_exchange:
     assert ledger_tool(["consistency", str(folder), sqlite_exchange.settings.database_url, "--key", vkey]) == 0
 
 
+def test_the_server_publishes_by_itself_where_the_setting_says(make_exchange: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "public"
+    exchange = make_exchange(database_url=f"sqlite:///{tmp_path / 'exchange.db'}", publish_log_to=str(folder))
+    before = os.umask(0o077)
+    try:
+        assert exchange.operations.run_as_system(publishing.TIMER).result["queued"] is not None
+        first = int((folder / "checkpoint").read_text().split("\n")[1])
+        exchange.firm("Later Works")
+        exchange.operations.run_as_system(publishing.TIMER)
+    finally:
+        os.umask(before)
+    services = exchange.operations.services
+    assert int((folder / "checkpoint").read_text().split("\n")[1]) == services.log.size() > first
+    assert ledger_tool(["fsck", str(folder), "--key", services.log.vkey]) == 0
+    # The file server is another user of the machine.
+    for path in (folder, *folder.rglob("*")):
+        if path.name != ".export":
+            assert path.stat().st_mode & 0o777 == (0o755 if path.is_dir() else 0o644), path
+
+
+def test_without_the_setting_nothing_is_published(sqlite_exchange: Any) -> None:
+    assert sqlite_exchange.operations.run_as_system(publishing.TIMER).result == {"queued": None}
+
+
 def test_what_is_in_the_way_is_named_in_both_languages(sqlite_exchange: Any, tmp_path: Path) -> None:
     services = sqlite_exchange.operations.services
     (tmp_path / "file").write_text("in the way")
