@@ -8,6 +8,7 @@ templates.build("n-times", count=5)
 
 from contracts.odrl import templates
 from contracts.odrl.compiler import unknowns
+from contracts.odrl.conflicts import conflicts
 from contracts.odrl.decision import Decision, Deny, Obligation, Permit, Reason, Request, World
 from contracts.odrl.describe import describe
 from contracts.odrl.evaluate import evaluate
@@ -25,6 +26,7 @@ from contracts.odrl.model import (
     Prohibition,
     Value,
 )
+from contracts.odrl.simulate import simulate
 from contracts.odrl.vocabulary import PURPOSES
 
 __all__ = [
@@ -46,10 +48,12 @@ __all__ = [
     "Request",
     "Value",
     "World",
+    "conflicts",
     "describe",
     "evaluate",
     "inherit",
     "parse",
+    "simulate",
     "templates",
     "unknowns",
 ]
