@@ -85,6 +85,18 @@ def test_a_firm_finds_what_speaks_of_it_and_nothing_of_others(site: Any) -> None
         assert indexes(rival.get("/audit", query_string={"about": hidden}).text) == []
 
 
+def test_the_pages_of_an_agreement_and_of_a_dataset_lead_to_their_entries(site: Any) -> None:
+    agreement = site.agreement(price_fen=900)
+    dataset = site.agreement_row(agreement).dataset_id
+    client = site.client(site.provider)
+    for page in (f"/agreements/{agreement}", f"/datasets/{dataset}?tab=proof", "/audit/mine"):
+        link = re.search(r'href="(/audit\?(?:about|mine)=[^"]+)"', client.get(page).text)
+        assert link, page
+        assert len(indexes(client.get(html.unescape(link[1])).text)) > 2
+    rival = site.client(site.exchange.firm("Rival Works"))
+    assert "/audit?about=" not in rival.get(f"/datasets/{dataset}?tab=proof").text
+
+
 def test_auditors_find_entries_by_whom_they_are_about_and_every_look_is_recorded(site: Any) -> None:
     client = site.client(site.exchange.staff("auditor"))
     log = site.exchange.operations.services.log
