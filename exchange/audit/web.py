@@ -39,6 +39,15 @@ class ReceiptForm(FlaskForm):
     entry = TextAreaField(_("Entry"), [Length(max=70_000)])
 
 
+class TrustForm(FlaskForm):
+    """What a visitor's own browser judges by; it is not sent."""
+
+    trust = TextAreaField(
+        _("Verifier key of the log, or a policy of log and witnesses"), [InputRequired(), Length(max=1_000_000)]
+    )
+    kept = TextAreaField(_("A checkpoint that you kept"), [Length(max=1_000_000)])
+
+
 @blueprint.get("/audit")
 @requires(Permission.PUBLIC)
 def index() -> str:
@@ -153,7 +162,8 @@ def verify() -> str:
         except InvalidInputError as error:
             show_in_form(error, form, "receipt")
     head = service.head(services().log)
-    return render_template("audit/verify.html", form=form, checks=checks, known=known, head=head)
+    own = TrustForm(formdata=None, trust=head["vkey"])
+    return render_template("audit/verify.html", form=form, own=own, checks=checks, known=known, head=head)
 
 
 @blueprint.get("/checkpoint")
