@@ -5,7 +5,7 @@ import functools
 import hmac
 import operator
 import re
-from binascii import unhexlify
+from binascii import hexlify, unhexlify
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -122,11 +122,11 @@ def entry_bytes(index: int, previous: bytes | None, payload: bytes, signature: b
     Requires a canonical payload, a 32-byte signature commitment, and `previous` = the leaf hash of
     entry index - 1, or None for entry 0.
     """
-    prev = b"null" if previous is None else b'"' + previous.hex().encode() + b'"'
+    prev = b"null" if previous is None else b'"%b"' % hexlify(previous)
     return b'{"index":"%d","prev":%s,"signature":"%s","statement":%s,"v":1}' % (
         index,
         prev,
-        signature.hex().encode(),
+        hexlify(signature),
         payload,
     )
 
@@ -136,13 +136,11 @@ _NUMBER = r"0|[1-9][0-9]{0,18}"
 # The whole form of an entry. Bytes of this form, in which the names of the commitments grow, are canonical:
 # every member stands in its place, with no space between them and nothing that needs to be escaped.
 _FORM = re.compile(
-    (
-        rf'\{{"index":"(?P<index>{_NUMBER})","prev":(?:null|"(?P<previous>{_HASH})"),"signature":"(?P<signature>{_HASH})"'
-        rf',"statement":\{{(?:"agreement":"(?P<agreement>{URN.pattern})",)?"at":"(?P<at>{TIME.pattern})"'
-        rf',"commitments":\{{(?P<commitments>(?:"{FIELD.pattern}":"{_HASH}"(?:,(?=")|(?=\}})))*)\}}'
-        rf'(?:,"counter":"(?P<counter>{_NUMBER})")?,"id":"(?P<id>{URN.pattern})","kind":"(?P<kind>{KIND.pattern})"'
-        r',"v":1\},"v":1\}'
-    ).encode()
+    rf'\{{"index":"(?P<index>{_NUMBER})","prev":(?:null|"(?P<previous>{_HASH})"),"signature":"(?P<signature>{_HASH})"'
+    rf',"statement":\{{(?:"agreement":"(?P<agreement>{URN.pattern})",)?"at":"(?P<at>{TIME.pattern})"'
+    rf',"commitments":\{{(?P<commitments>(?:"{FIELD.pattern}":"{_HASH}"(?:,(?=")|(?=\}})))*+)\}}'
+    rf'(?:,"counter":"(?P<counter>{_NUMBER})")?,"id":"(?P<id>{URN.pattern})","kind":"(?P<kind>{KIND.pattern})"'
+    r',"v":1\},"v":1\}'
 )
 _GROUPS = ("index", "previous", "signature", "agreement", "at", "commitments", "counter", "id", "kind")
 _BEFORE_PAYLOAD, _AFTER_PAYLOAD = b',"statement":', b',"v":1}'
@@ -161,7 +159,7 @@ class Entry:
     agreement: str | None
     counter: int | None
     signature: bytes
-    _commitments: bytes = field(repr=False)
+    _commitments: str = field(repr=False)
 
     @property
     def leaf_hash(self) -> bytes:
@@ -176,7 +174,7 @@ class Entry:
     @functools.cached_property
     def commitments(self) -> Mapping[str, bytes]:
         """The commitment of each field and of `signer`."""
-        parts = self._commitments.decode().split('"')
+        parts = self._commitments.split('"')
         return {name: bytes.fromhex(value) for name, value in zip(parts[1::4], parts[3::4], strict=True)}
 
     def commitment(self, name: str) -> bytes | None:
@@ -186,11 +184,12 @@ class Entry:
     @classmethod
     def parse(cls, body: bytes) -> "Entry":
         """Parse entry bytes. Raises VerificationError when they are not those of an entry."""
-        form = _FORM.fullmatch(body) if len(body) <= MAX_ENTRY_BYTES else None
+        # Text of another alphabet matches nothing either.
+        form = _FORM.fullmatch(body.decode("ascii", "replace")) if len(body) <= MAX_ENTRY_BYTES else None
         if form is None:
             raise VerificationError([f"not an entry: {_difference(body)}"])
         index, previous, signature, agreement, at, commitments, counter, statement_id, kind = form.group(*_GROUPS)
-        names = commitments.split(b'"')[1::4]
+        names = commitments.split('"')[1::4]
         if not all(map(operator.lt, names, names[1:])):
             raise VerificationError(["not an entry: the commitments do not stand in the order of their names"])
         if (agreement is None) != (counter is None):
@@ -201,10 +200,10 @@ class Entry:
             body=body,
             index=int(index),
             previous=None if previous is None else unhexlify(previous),
-            kind=kind.decode(),
-            statement_id=statement_id.decode(),
-            at=at.decode(),
-            agreement=None if agreement is None else agreement.decode(),
+            kind=kind,
+            statement_id=statement_id,
+            at=at,
+            agreement=agreement,
             counter=None if counter is None else int(counter),
             signature=unhexlify(signature),
             _commitments=commitments,

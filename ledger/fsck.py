@@ -19,7 +19,7 @@ from ledger.entry import SIGNATURE, SIGNER, Entry, Erased, Opening, Signature, c
 from ledger.erasures import Erasure, Erasures
 from ledger.errors import LedgerError, SignatureError, VerificationError
 from ledger.hashing import HASH_SIZE, leaf_hash
-from ledger.identifiers import known_to_bytes
+from ledger.identifiers import agreement_to_bytes
 from ledger.meaning import KINDS, Meaning, Said
 from ledger.note import Verifier
 from ledger.spill import Spill
@@ -200,17 +200,17 @@ class _Fsck:
             self._add(None, "statement", f"{recorded} was recorded and is neither integrated nor pending")
 
     def _check_record(self, record: Record) -> None:
-        leaf, where = leaf_hash(record.body), f" ({record.files})" if record.files else ""
+        leaf = leaf_hash(record.body)
         if record.entry is None:
-            self._add(record.index, "entry", self._malformed(record.body) + where)
+            self._add(record.index, "entry", self._malformed(record.body) + record.where)
         else:
             self._check_entry(record, record.entry)
         stored = record.hashes[0]
         if stored is None:
-            self._add(record.index, "tree", "its leaf hash is missing" + where)
+            self._add(record.index, "tree", "its leaf hash is missing" + record.where)
         elif stored != leaf:
             # Going on with the stored hash, the damage is named here and not at every later entry.
-            self._add(record.index, "tree", "its bytes do not have the leaf hash that is stored" + where)
+            self._add(record.index, "tree", "its bytes do not have the leaf hash that is stored" + record.where)
             leaf = stored
         if self._grow(leaf)[KEPT_LEVEL:] != record.hashes[1:]:
             self._add(record.index, "tree", "a subtree hash stored with it is missing or not that of its entries")
@@ -231,7 +231,7 @@ class _Fsck:
         if not record.is_filed:
             self._add(index, "entry", "is filed under another statement, agreement or counter than it says")
         if entry.agreement is not None and entry.counter is not None:
-            before = self.counters.swap(known_to_bytes(entry.agreement), entry.counter) or 0
+            before = self.counters.swap(agreement_to_bytes(entry.agreement), entry.counter) or 0
             if entry.counter != before + 1:
                 detail = f"is statement {entry.counter} of {entry.agreement}, after statement {before}"
                 self._add(index, "counter", detail)

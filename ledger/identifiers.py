@@ -1,5 +1,6 @@
 """Identifiers that leave the system: UUID version 7 (RFC 9562, section 5.7) as a URN."""
 
+import functools
 import re
 import secrets
 import uuid
@@ -25,6 +26,10 @@ def to_bytes(urn: str) -> bytes:
 def known_to_bytes(urn: str) -> bytes:
     """Return the sixteen bytes of an identifier. Requires one that was checked, as those of a parsed entry were."""
     return bytes.fromhex(urn[9:].replace("-", ""))
+
+
+# An agreement has many statements, near each other.
+agreement_to_bytes = functools.lru_cache(maxsize=4096)(known_to_bytes)
 
 
 def from_bytes(data: bytes) -> str:

@@ -72,16 +72,20 @@ class SigningKey:
 
 def verify(public: bytes, domain: str, payload: bytes, signature: bytes) -> None:
     """Check a signature made by `SigningKey.sign`. Raises SignatureError unless it verifies."""
-    verify_bytes(public, signing_input(domain, payload), signature)
+    _verify(public, signature, b"%b%b%b" % (signature, _prefix(domain), payload))
 
 
 def verify_bytes(public: bytes, message: bytes, signature: bytes) -> None:
     """Check an Ed25519 signature over bare bytes. Raises SignatureError unless it verifies."""
+    _verify(public, signature, signature + message)
+
+
+def _verify(public: bytes, signature: bytes, signed: bytes) -> None:
     if len(public) != PUBLIC_SIZE:
         raise SignatureError("an Ed25519 public key is 32 bytes")
     if len(signature) != SIGNATURE_SIZE:
         raise SignatureError("an Ed25519 signature is 64 bytes")
     try:
-        nacl.bindings.crypto_sign_open(signature + message, public)
+        nacl.bindings.crypto_sign_open(signed, public)
     except nacl.exceptions.BadSignatureError as error:
         raise SignatureError(f"the signature does not verify under {key_id(public)}") from error

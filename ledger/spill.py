@@ -51,7 +51,10 @@ class Spill(Generic[T]):
         before = self._near.pop(key, None)
         if before is None and self._far is not None:
             before = self.get(key)
-        self[key] = value
+            self._near.pop(key, None)
+        self._near[key] = value
+        if len(self._near) > self._limit:
+            self._spill()
         return before
 
     def __setitem__(self, key: bytes, value: T) -> None:

@@ -145,7 +145,7 @@ class Growth:
         """Append a leaf hash; return the hashes that come into being: it, and the subtrees it completes, upwards."""
         created, current, hashes, remaining = [leaf], leaf, self._hashes, self.size
         while remaining & 1:
-            current = node_hash(hashes.pop(), current)
+            current = hashlib.sha256(NODE + hashes.pop() + current).digest()
             created.append(current)
             remaining >>= 1
         hashes.append(current)

@@ -95,6 +95,11 @@ class Record:
     hashes: Sequence[bytes | None]
     files: str = ""
 
+    @property
+    def where(self) -> str:
+        """The files in parentheses, to be said after what is wrong."""
+        return f" ({self.files})" if self.files else ""
+
 
 class Turn(Protocol):
     """A process's place in the queue of those that sequence. Only `wake` may be called by other threads.

@@ -378,6 +378,16 @@ def test_a_changed_opening_is_named(filled):
     assert found(filled) == {(index, "opening") for index in (2, 3, 4, 6)}
 
 
+@pytest.mark.parametrize("most", [512, 0])
+def test_where_statements_stand_is_found_among_neighbours_and_one_by_one(filled, monkeypatch, most):
+    monkeypatch.setattr("ledger.storage.sql.statements.MOST_BETWEEN", most)
+    assert found(filled) == set()
+    attacker = Attacker(filled)
+    attacker.do('UPDATE ledger_statements SET "index" = 5 WHERE "index" = 6')
+    attacker.do('UPDATE ledger_agreements SET "index" = 8 WHERE "index" = 7')
+    assert found(filled) >= {(6, "entry"), (7, "entry")}
+
+
 def test_a_statement_filed_under_another_agreement_is_named(filled):
     Attacker(filled).do("UPDATE ledger_agreements SET counter = 9 WHERE counter = 3")
     assert found(filled) == {(7, "entry")}

@@ -198,3 +198,27 @@ def test_many_writers_at_once_leave_no_gap_and_no_fork(sql_log, make_draft):
         verify_proof(receipt.proof, sql_log.entry(receipt.index).body, sql_log.vkey)
     sql_log.integrate()
     assert fsck(sql_log.storage, sql_log.vkey).problems == []
+
+
+def test_writers_that_each_remember_the_head_follow_each_other_and_steps_of_transactions(
+    sqlite_log, make_storage, make_engine, sqlite_url, open_log, make_draft, record
+):
+    engine = make_engine(sqlite_url)
+    writers = [StandaloneLog(sqlite_log), StandaloneLog(open_log(make_storage(engine)))]
+    receipts = []
+    for number in range(12):
+        draft = make_draft()
+        receipts.append(writers[number % 3 % 2].record(draft, sign(draft, KEY)))
+        if number % 4 == 3:
+            record(sqlite_log)
+    refused = make_draft(id=receipts[-1].statement_id)
+    with pytest.raises(AdmissionError):
+        writers[0].record(refused, sign(refused, KEY))
+    draft = make_draft()
+    receipts.append(writers[0].record(draft, sign(draft, KEY)))
+    report = fsck(sqlite_log.storage, sqlite_log.vkey)
+    assert report.ok, report.problems
+    assert report.size == 1 + 12 + 3 + 1
+    for receipt in receipts:
+        verify_proof(receipt.proof, sqlite_log.entry(receipt.index).body, sqlite_log.vkey)
+    engine.dispose()

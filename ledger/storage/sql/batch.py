@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from ledger.entry import Admitted, entry_bytes
 from ledger.hashing import leaf_hash
-from ledger.identifiers import to_bytes
+from ledger.identifiers import agreement_to_bytes, known_to_bytes
 from ledger.storage import Sequenced
-from ledger.storage.sql.rows import key_of
 from ledger.tree import KEPT_LEVEL, Frontier, hash_count
 
 Row = tuple[bytes, bytes | None, int | None, bytes, bytes]
@@ -34,13 +33,18 @@ class Batch:
     @property
     def move(self) -> tuple[int, bytes, bytes, int]:
         """The parameters by which the head moves: new size, frontier and last leaf, and the size before."""
-        after = self.sequenced.after
-        return after.size, after.to_bytes(), self.sequenced.leaves[-1], self.sequenced.before.size
+        return self.head.frontier.size, self.head.frontier.to_bytes(), self.sequenced.leaves[-1], self.sequenced.start
+
+    @property
+    def head(self) -> Head:
+        """The right edge of the log with these entries."""
+        return Head(self.sequenced.after, self.sequenced.leaves[-1])
 
 
 def row_of(admitted: Admitted) -> Row:
     """Return what is sequenced of an admitted statement."""
-    key, agreement = to_bytes(admitted.statement_id), key_of(admitted.agreement)
+    key = known_to_bytes(admitted.statement_id)
+    agreement = None if admitted.agreement is None else agreement_to_bytes(admitted.agreement)
     return key, agreement, admitted.counter, admitted.payload, admitted.signature
 
 
@@ -59,6 +63,8 @@ def place(head: Head, statements: Sequence[Row]) -> Batch:
 
 def _kept(start: int, created: Sequence[bytes]) -> list[tuple[int, bytes]]:
     """Return position and hash of the created subtrees that are kept, without the leaves."""
+    if len(created) <= KEPT_LEVEL:
+        return []
     step, offset = 1 << KEPT_LEVEL, hash_count(start)
     rows = []
     # Only the last leaf of a subtree of this height, or higher, completes any.

@@ -4,7 +4,7 @@ from typing import Any
 
 from ledger.entry import Entry
 from ledger.errors import VerificationError
-from ledger.identifiers import from_bytes, known_to_bytes, to_bytes
+from ledger.identifiers import agreement_to_bytes, from_bytes, to_bytes
 
 
 def urn(data: Any) -> str:
@@ -35,4 +35,4 @@ def counter_of(entry: Entry | None) -> tuple[bytes, int] | None:
     """Return agreement and counter of an entry as the rows have them, if it has any that a database can hold."""
     if entry is None or entry.agreement is None or entry.counter is None or entry.counter >= 2**63:
         return None
-    return known_to_bytes(entry.agreement), entry.counter
+    return agreement_to_bytes(entry.agreement), entry.counter

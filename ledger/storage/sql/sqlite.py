@@ -13,7 +13,7 @@ from ledger.errors import LedgerError, LedgerUnavailableError
 from ledger.openingkeys import OpeningKeys
 from ledger.storage import Sequenced, StoredCheckpoint
 from ledger.storage.sql import statements as sql
-from ledger.storage.sql.batch import Head, place, row_of
+from ledger.storage.sql.batch import Batch, Head, Row, place, row_of
 from ledger.storage.sql.openings import pack
 from ledger.tree import Frontier
 
@@ -47,6 +47,8 @@ class Sqlite:
     def __init__(self, engine: Engine, keys: OpeningKeys | None) -> None:
         self._engine = engine
         self._keys = keys
+        # The right edge as this process has left it. Whether it still is that, the database says when it moves.
+        self._left: Head | None = None
 
     def read(self, text: str, parameters: tuple[Any, ...]) -> list[Any]:
         """Return the rows of a statement that only reads; it needs no transaction around it."""
@@ -63,7 +65,8 @@ class Sqlite:
     def append(self, connection: Connection, batch: Sequence[Admitted]) -> Sequenced:
         """Write statements as the next entries."""
         self.erase_securely(connection)
-        return self._append(_driver(connection), self.lock_head(connection), batch)
+        head = self.lock_head(connection)
+        return self._append(_driver(connection), head, batch).sequenced
 
     def write(self, batch: Sequence[Admitted], signed: StoredCheckpoint | None) -> Sequenced:
         """Write statements as the next entries in a transaction of its own."""
@@ -74,7 +77,7 @@ class Sqlite:
                 pooled.info[_SECURE] = True
             driver.execute("BEGIN IMMEDIATE")
             try:
-                sequenced = self._append(driver, _head(driver.execute(sql.HEAD).fetchone()), batch)
+                placed = self._append(driver, self._left, batch)
                 if signed is not None:
                     driver.execute(_ADD_CHECKPOINT, (signed.size, signed.root, signed.note))
                 driver.execute("COMMIT")
@@ -84,10 +87,18 @@ class Sqlite:
                 elif driver.in_transaction:
                     driver.execute("ROLLBACK")
                 raise
-            return sequenced
+            self._left = placed.head
+            return placed.sequenced
 
-    def _append(self, driver: Any, head: Head, batch: Sequence[Admitted]) -> Sequenced:
-        placed = place(head, [row_of(item) for item in batch])
+    def _append(self, driver: Any, head: Head | None, batch: Sequence[Admitted]) -> Batch:
+        """Write statements after a head, or where the database has another, after that. Requires the write lock."""
+        rows = [row_of(item) for item in batch]
+        placed = None if head is None else _move(driver, head, rows)
+        if placed is None:
+            # Nobody else can move the head of the log now.
+            placed = _move(driver, _head(driver.execute(sql.HEAD).fetchone()), rows)
+        if placed is None:
+            raise LedgerUnavailableError("the head of the log cannot be moved")
         placing = list(enumerate(placed.statements, placed.sequenced.start))
         _insert(driver, sql.ADD_STATEMENTS, [(row[0], index) for index, row in placing])
         _insert(driver, sql.ADD_AGREEMENTS, [(row[1], row[2], index) for index, row in placing if row[1] is not None])
@@ -95,9 +106,7 @@ class Sqlite:
         _insert(driver, sql.ADD_OPENINGS, [(key, *pack(item, self._keys)) for key, item in opened])
         _insert(driver, sql.ADD_ENTRIES, placed.entries)
         _insert(driver, sql.ADD_HASHES, placed.hashes)
-        if driver.execute(sql.MOVE_HEAD, placed.move).rowcount != 1:
-            raise LedgerUnavailableError("another writer has moved the head of the log")
-        return placed.sequenced
+        return placed
 
     def keep(self, connection: Connection, signed: StoredCheckpoint) -> None:
         """Store a checkpoint in the caller's transaction, which is the only one that writes."""
@@ -145,6 +154,16 @@ class Sqlite:
             if time.monotonic() > deadline:
                 raise LedgerUnavailableError("the write-ahead log is in use; its traces are removed later")
             time.sleep(0.01)
+
+
+def _move(driver: Any, head: Head, rows: Sequence[Row]) -> Batch | None:
+    """Let the head move from where it is to the end of the rows, and return these in their places; None if it is not there.
+
+    The last leaf stands for all entries before it, so with its size it names the tree.
+    """
+    placed = place(head, rows)
+    done = driver.execute(sql.MOVE_HEAD, (*placed.move, head.last_leaf)).rowcount == 1
+    return placed if done else None
 
 
 def _insert(driver: Any, text: str, rows: Sequence[Sequence[Any]]) -> None:

@@ -41,7 +41,8 @@ ADD_AGREEMENTS = 'INSERT INTO ledger_agreements (agreement, counter, "index") VA
 ADD_OPENINGS = "INSERT INTO ledger_openings (statement_id, subject, packed) VALUES"
 ADD_ENTRIES = 'INSERT INTO ledger_entries ("index", leaf_hash, body) VALUES'
 ADD_HASHES = "INSERT INTO ledger_hashes (position, hash) VALUES"
-MOVE_HEAD = "UPDATE ledger_head SET size = ?, frontier = ?, last_leaf = ? WHERE id = 1 AND size = ?"
+MOVE_HEAD = """
+    UPDATE ledger_head SET size = ?, frontier = ?, last_leaf = ? WHERE id = 1 AND size = ? AND last_leaf IS ?"""
 # Writing first takes SQLite's lock before anything is read that could go stale.
 LOCK_HEAD_SQLITE = "UPDATE ledger_head SET size = size RETURNING size, frontier, last_leaf"
 HEAD = "SELECT size, frontier, last_leaf FROM ledger_head"
@@ -120,6 +121,13 @@ LEAVES = 'SELECT leaf_hash FROM ledger_entries WHERE "index" >= ? AND "index" < 
 BODIES = """
     SELECT "index", leaf_hash, body FROM ledger_entries
     WHERE "index" >= ? AND "index" < ? ORDER BY "index" LIMIT 256"""
+# Identifiers are ordered by their time, so those of neighbours on the log are mostly neighbours here. No more rows
+# are wanted than twice as many as there are entries; where there are more between, they are asked for one by one.
+PLACES_BETWEEN = """
+    SELECT statement_id, "index" FROM ledger_statements WHERE statement_id BETWEEN ? AND ? LIMIT 512"""
+COUNTED_BETWEEN = """
+    SELECT agreement, counter, "index" FROM ledger_agreements WHERE agreement BETWEEN ? AND ? LIMIT 512"""
+MOST_BETWEEN = 512
 # `{among}` becomes the list of what is wanted, in the form of each database.
 PLACES = 'SELECT statement_id, "index" FROM ledger_statements WHERE statement_id {among}'
 OPENED = "SELECT statement_id, subject, packed FROM ledger_openings WHERE statement_id {among}"

@@ -117,7 +117,7 @@ class SqlStorage:
             parsed = [values.entry_of(body) for _, _, body in rows]
             ids = [b"" if entry is None else known_to_bytes(entry.statement_id) for entry in parsed]
             counted = [values.counter_of(entry) for entry in parsed]
-            places = dict(self._wanted((sql.PLACES, ids)))
+            places = self._places([identifier for identifier in ids if identifier])
             counters = self._counted([pair for pair in counted if pair is not None])
             opened = {row[0]: row[1:] for row in self._wanted((sql.OPENED, ids))} if openings else {}
             span = hash_count(rows[0][0]), hash_count(rows[-1][0] + 1)
@@ -131,10 +131,20 @@ class SqlStorage:
                 found = self._opened(identifier, *opened.get(identifier, (None, None))) if openings else None
                 yield Record(index, body, entry, is_filed, found, hashes)
 
+    def _places(self, ids: list[bytes]) -> dict[bytes, int]:
+        """Return where some statements stand, and perhaps others."""
+        if not ids:
+            return {}
+        rows = self._read(self._spelled(sql.PLACES_BETWEEN), (min(ids), max(ids)))
+        return dict(rows if len(rows) < sql.MOST_BETWEEN else self._wanted((sql.PLACES, ids)))
+
     def _counted(self, pairs: list[tuple[bytes, int]]) -> dict[tuple[bytes, int], int]:
-        """Return where the statements of some agreements and counters stand."""
+        """Return where the statements of some agreements and counters stand, and perhaps others."""
         if not pairs:
             return {}
+        rows = self._read(self._spelled(sql.COUNTED_BETWEEN), (min(pairs)[0], max(pairs)[0]))
+        if len(rows) < sql.MOST_BETWEEN:
+            return {(agreement, counter): index for agreement, counter, index in rows}
         form: str = sql.PAIRS_POSTGRESQL
         given: list[Any] = [list(column) for column in zip(*pairs, strict=True)]
         if self._is_sqlite:
