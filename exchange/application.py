@@ -15,7 +15,7 @@ from flask_babel import get_locale
 from sqlalchemy.exc import OperationalError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from exchange import extensions, formatting, http_errors, logs, web
+from exchange import extensions, formatting, http_errors, keychange, logs, web
 from exchange.audit import publishing
 from exchange.audit import service as audit
 from exchange.audit.anchoring import service as anchoring
@@ -55,7 +55,7 @@ TIMERS = (
 )
 
 
-def make_operations(settings: Settings) -> Operations:
+def make_operations(settings: Settings, *, changing_keys: bool = False) -> Operations:
     """Open database, key store, object store and log, and return the operations bound to them.
 
     Raises SettingsError, with the mend, where `exchange init` has not been run or something does not fit together.
@@ -66,6 +66,9 @@ def make_operations(settings: Settings) -> Operations:
             importlib.import_module(f"exchange.{step}.work")
     logs.configure(settings.log_level)
     keystore = KeyStore.open(settings.key_store)
+    if not changing_keys:
+        keystore.held = keychange.use(settings)
+        keychange.require_finished(keystore)
     database = Database(settings.database_url)
     check_schema(database)
     log = open_log(settings, keystore, database)

@@ -79,7 +79,7 @@ def _places(settings: Settings) -> tuple[list[Path], list[Path]]:
     folders = [settings.home, settings.key_store, settings.spool]
     if not settings.object_store.startswith("s3://"):
         folders.append(Path(settings.object_store))
-    files = [settings.home / "exchange.toml", settings.key_store / "log.mark"]
+    files = [settings.home / "exchange.toml", settings.key_store / "log.mark", settings.key_store / "in-use.lock"]
     for database in (database_file(settings), settings.home / "jobs.db"):
         if database is not None:
             files += [database.with_name(database.name + ending) for ending in _BESIDE]

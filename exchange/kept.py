@@ -15,9 +15,12 @@ from requests.auth import AuthBase
 from exchange import files
 from exchange.errors import ExchangeError, SplitViewError
 from ledger import checkpoint, verify
-from ledger.errors import LedgerError
+from ledger.canonical import encode
+from ledger.checkpoint import Checkpoint
+from ledger.errors import LedgerError, SignatureError
 from ledger.misbehaviour import Misbehaviour, verify_misbehaviour
 from ledger.note import Verifier
+from ledger.succession import Succession, follow, verify_with
 
 _TIMEOUT = (10, 30)
 
@@ -85,13 +88,27 @@ class KeptCheckpoint(AuthBase):
         vkey = self._kept["vkey"]
         kept = checkpoint.verify(self._kept["note"], vkey)
         old, path, note = checkpoint.parse_extension(text)
-        found = checkpoint.verify(note, vkey)
+        found, signer = self._verified(note, vkey)
         if old != kept.size:
             raise LedgerError(f"the proof begins at size {old}, the checkpoint kept is of size {kept.size}")
         verify.consistency(kept.size, found.size, path, kept.root, found.root)
-        if found.size > kept.size:
-            self._kept["note"] = note
+        if found.size > kept.size or signer != vkey:
+            self._kept.update(note=note, vkey=signer)
             self._write()
+
+    def _verified(self, note: str, vkey: str) -> tuple[Checkpoint, str]:
+        """Return the checkpoint and the key that signed it: the one that is kept, or one that it named before it ended."""
+        try:
+            return checkpoint.verify(note, vkey), vkey
+        except SignatureError:
+            answer = requests.get(f"{self._url}/api/v1/ledger/checkpoint", timeout=_TIMEOUT)
+            try:
+                told = [Succession.from_bytes(encode(item)) for item in answer.json()["key_changes"]]
+            except (ValueError, KeyError, TypeError, LedgerError):
+                told = []
+            if not (heirs := follow(vkey, told)[1:]):
+                raise
+            return verify_with(note, heirs[::-1])
 
     def _convicted(self, conflict: str) -> None:
         text = _decode(conflict)

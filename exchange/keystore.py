@@ -29,6 +29,11 @@ _KEY, _NONCE = 32, 12
 # Purposes of the exchange's own secrets; each is made once at `exchange init`.
 LOG, STATEMENT, WEB, TOKENS = "log", "statement", "web", "tokens"
 _PURPOSES = (LOG, STATEMENT, WEB, TOKENS)
+# A secret on its way into its place, and a log key that signs beside the new one for a while.
+COMING, FORMER_LOG = "next/", "former/log"
+# Under which name the public proofs of the log's changes of key are noted.
+SUCCESSIONS = "successions"
+_NEXT_ROOT = f"{COMING}root"
 
 
 def wrap(key: bytes, plaintext: bytes, context: str) -> bytes:
@@ -52,9 +57,14 @@ def unwrap(key: bytes, wrapped: bytes, context: str) -> bytes:
 class KeyStore:
     """Holds the root key in memory and gives wrapped keys in and out; never logs or prints a key."""
 
-    def __init__(self, root: bytes, secrets_: dict[str, bytes]) -> None:
+    def __init__(self, path: Path, root: bytes, secrets_: dict[str, bytes], changes: dict[str, Any]) -> None:
+        self._path = path
         self._root = root
         self._secrets = secrets_
+        # What a change of keys leaves behind: see exchange.keychange.
+        self._changes = changes
+        # The handle by which this process says that it uses the key store; closed with it.
+        self.held: int | None = None
 
     @classmethod
     def create(cls, folder: Path) -> KeyStore:
@@ -66,15 +76,9 @@ class KeyStore:
         path = folder / FILE
         root = secrets.token_bytes(_KEY)
         own = {purpose: secrets.token_bytes(_KEY) for purpose in _PURPOSES}
-        document = {
-            "version": _VERSION,
-            "root": base64.b64encode(root).decode(),
-            "wrapped": {
-                name: base64.b64encode(wrap(root, value, f"own/{name}")).decode() for name, value in own.items()
-            },
-        }
+        made = cls(path, root, own, {})
         try:
-            files.create(path, json.dumps(document).encode())
+            files.create(path, made.to_bytes())
         except FileExistsError as error:
             raise SettingsError(
                 (f"There is a key store at {path} already; a new one would make all data unreadable.",
@@ -82,7 +86,7 @@ class KeyStore:
                 ("Use the one that is there, or name another folder with key_store.", "请使用现有密钥库，或用 key_store 指定其他文件夹。"),
                 field="key_store",
             ) from error  # fmt: skip
-        return cls(root, own)
+        return made
 
     @classmethod
     def open(cls, folder: Path) -> KeyStore:
@@ -94,12 +98,78 @@ class KeyStore:
                 raise _unusable(path, f"is of the unknown form {document['version']!r}")
             root = _key(document["root"])
             wrapped = {name: _decoded(document["wrapped"][name]) for name in _PURPOSES}
+            # Former and coming secrets stand beside those in force.
+            wrapped |= {name: _decoded(value) for name, value in document["wrapped"].items() if name not in wrapped}
             own = {name: unwrap(root, value, f"own/{name}") for name, value in wrapped.items()}
+            changes = dict(document.get("changes", {}))
         except (KeyError, ValueError, TypeError, StorageError) as error:
             raise _unusable(path, "is damaged") from error
         if {len(value) for value in own.values()} != {_KEY}:
             raise _unusable(path, "is damaged")
-        return cls(root, own)
+        return cls(path, root, own, changes)
+
+    def to_bytes(self) -> bytes:
+        """Return the key store as it stands in its file."""
+        wrapped = {name: wrap(self._root, value, f"own/{name}") for name, value in self._secrets.items()}
+        document = {
+            "version": _VERSION,
+            "root": base64.b64encode(self._root).decode(),
+            "wrapped": {name: base64.b64encode(value).decode() for name, value in wrapped.items()},
+        }
+        return json.dumps(document | ({"changes": self._changes} if self._changes else {})).encode()
+
+    def change(self, secrets_: dict[str, bytes | None], changes: dict[str, Any] | None = None) -> None:
+        """Put secrets in place, or take them away (None), and note what is public of it; durable on return."""
+        own = {name: value for name, value in {**self._secrets, **secrets_}.items() if value is not None}
+        made = KeyStore(self._path, self._root, own, {**self._changes, **(changes or {})})
+        files.replace(self._path, made.to_bytes())
+        self._secrets, self._changes = made._secrets, made._changes
+
+    def noted(self, name: str) -> Any:
+        """Return what `change` noted under `name`, None where nothing was."""
+        return self._changes.get(name)
+
+    def holds(self, purpose: str) -> bool:
+        """Say whether there is a secret for `purpose`; the four of every exchange there always are."""
+        return purpose in self._secrets
+
+    def replace_root(self, rewrap: Callable[[Callable[[str, bytes], bytes]], None]) -> None:
+        """Put a new root key in the old one's place.
+
+        `rewrap` is called with a function that takes a tenant and its wrapped key and returns it under the new root; what
+        it writes must be durable when it returns. Until then the file holds both roots, so that a crash loses nothing.
+        """
+        coming = self._secrets.get(_NEXT_ROOT) or secrets.token_bytes(_KEY)
+        self.change({_NEXT_ROOT: coming})
+
+        def under_new(tenant: str, wrapped_key: bytes) -> bytes:
+            context = f"tenant/{tenant}"
+            try:
+                return wrap(coming, unwrap(self._root, wrapped_key, context), context)
+            except StorageError:
+                # An interrupted change has done this one.
+                unwrap(coming, wrapped_key, context)
+                return wrapped_key
+
+        rewrap(under_new)
+        own = {name: value for name, value in self._secrets.items() if name != _NEXT_ROOT}
+        made = KeyStore(self._path, coming, own, self._changes)
+        files.replace(self._path, made.to_bytes())
+        self._root, self._secrets = coming, own
+
+    @property
+    def is_changing(self) -> bool:
+        """Say whether a change of keys was interrupted and must be finished first."""
+        return any(name.startswith(COMING) for name in self._secrets)
+
+    def close(self) -> None:
+        """Say that this process uses the key store no more."""
+        if self.held is not None:
+            os.close(self.held)
+            self.held = None
+
+    def __del__(self) -> None:
+        self.close()
 
     def secret(self, purpose: str) -> bytes:
         """Return the exchange's own 32-byte secret for `purpose` (LOG, STATEMENT, WEB or TOKENS)."""

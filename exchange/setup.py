@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from functools import cache
 
 from alembic.script import ScriptDirectory
@@ -13,7 +14,7 @@ from exchange.audit.statements import STATEMENTS
 from exchange.config import Settings
 from exchange.database import Database, alembic_config
 from exchange.errors import SettingsError, UnavailableError
-from exchange.keystore import FILE, LOG, KeyStore
+from exchange.keystore import FILE, FORMER_LOG, LOG, SUCCESSIONS, KeyStore
 from exchange.participants.keys import statement_key
 from ledger.errors import LedgerError, LedgerUnavailableError
 from ledger.highwater import FileHighWater
@@ -21,6 +22,7 @@ from ledger.log import Log
 from ledger.openingkeys import OpeningKeys
 from ledger.signatures import SigningKey
 from ledger.storage.sql import SqlStorage
+from ledger.succession import Succession
 
 
 def initialise(settings: Settings) -> str:
@@ -101,7 +103,11 @@ def open_log(settings: Settings, keystore: KeyStore, database: Database) -> Log[
     # Nobody can overwrite PostgreSQL's old row versions and backups, so there openings are sealed under keys beside the log's.
     keys = None if database.is_sqlite else OpeningKeys(settings.key_store / "openings")
     storage = SqlStorage(database.deferred, keys)
-    log = Log(storage, key, settings.ledger_origin, high_water=mark, schema=STATEMENTS)
+    former = [SigningKey.from_seed(keystore.secret(FORMER_LOG))] if keystore.holds(FORMER_LOG) else []
+    changes = [Succession.from_bytes(base64.b64decode(item)) for item in keystore.noted(SUCCESSIONS) or []]
+    log = Log(
+        storage, key, settings.ledger_origin, high_water=mark, schema=STATEMENTS, former=former, successions=changes
+    )
     try:
         log.open(statement_key(keystore))
     except LedgerUnavailableError:

@@ -33,9 +33,9 @@ def vkey(origin: str, public: bytes) -> str:
     return Verifier(origin, public).to_vkey()
 
 
-def sign(origin: str, size: int, root: bytes, key: SigningKey) -> str:
-    """Return the signed note of a checkpoint. Requires size >= 0 and a 32-byte root."""
-    return note.sign(Checkpoint(origin, size, root).body(), origin, key)
+def sign(origin: str, size: int, root: bytes, *keys: SigningKey) -> str:
+    """Return the note of a checkpoint, signed by each of the keys. Requires size >= 0 and a 32-byte root."""
+    return note.sign(Checkpoint(origin, size, root).body(), origin, *keys)
 
 
 def verify(signed: str, trusted_vkey: str) -> Checkpoint:

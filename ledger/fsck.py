@@ -8,89 +8,34 @@ checkpoints that the auditor has kept.
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from ledger import checkpoint
-from ledger.attestation import Attestations
+from ledger.attestation import GENESIS, Attestations
 from ledger.checkpoint import Checkpoint
 from ledger.entry import SIGNATURE, SIGNER, Entry, Erased, Opening, Signature, check_signature, verify_opening
-from ledger.erasures import Erasure, Erasures
+from ledger.erasures import Erasures
 from ledger.errors import LedgerError, SignatureError, VerificationError
+from ledger.fsckreport import FsckReport, Problem
 from ledger.hashing import HASH_SIZE, leaf_hash
 from ledger.identifiers import agreement_to_bytes
 from ledger.meaning import KINDS, Meaning, Said
 from ledger.note import Verifier
 from ledger.spill import Spill
 from ledger.storage import Readable, Record, StoredCheckpoint
+from ledger.succession import FIELD, KEYS, RETIRED, LogKeys, signers_of, verify_with
 from ledger.together import Together
 from ledger.tree import KEPT_LEVEL, Growth
+
+__all__ = ["FsckReport", "Problem", "Progress", "fsck"]
+
+LOG_KEY_FIELDS = (FIELD, RETIRED)
 
 Progress = Callable[[int, int], None]
 """Called with (done, total)."""
 
 _COUNTERS_IN_MEMORY = 200_000
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One finding. `index` is the entry it is about, the first where several may be meant, None where that is the whole log."""
-
-    index: int | None
-    check: str
-    detail: str
-
-
-@dataclass(frozen=True)
-class FsckReport:
-    """What a whole-log check found. `root` is the root computed from the entries' bytes.
-
-    `openings` says whether the openings, and with them signatures and meaning, were looked at: `deliveries`
-    were judged by the rules of `ledger.meaning`, `unjudged` statements could not be, since what a rule needs
-    is erased.
-    """
-
-    size: int
-    root: bytes
-    vkey: str | None
-    pinned: bool
-    checkpoints: int
-    erasures: tuple[Erasure, ...] = ()
-    openings: bool = True
-    deliveries: int = 0
-    unjudged: int = 0
-    problems: list[Problem] = field(default_factory=list)
-
-    @property
-    def erased(self) -> int:
-        """The number of erased openings; each stands in `erasures` with the entry that ordered it."""
-        return len(self.erasures)
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing was found."""
-        return not self.problems
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the report as plain JSON; 64-bit numbers are strings."""
-        return {
-            "ok": self.ok,
-            "size": str(self.size),
-            "root": self.root.hex(),
-            "vkey": self.vkey,
-            "pinned": self.pinned,
-            "checkpoints": self.checkpoints,
-            "erased": self.erased,
-            "erasures": [item.to_json() for item in self.erasures],
-            "openings": self.openings,
-            "deliveries": self.deliveries,
-            "unjudged": self.unjudged,
-            "problems": [
-                {"index": None if p.index is None else str(p.index), "check": p.check, "detail": p.detail}
-                for p in self.problems
-            ],
-        }
 
 
 def fsck(
@@ -135,6 +80,9 @@ class _Fsck:
         self.agreed: dict[str, int] = {}
         self.counters: Spill[int] = Spill(str, int, _COUNTERS_IN_MEMORY)
         self.known = Attestations()
+        self.log_keys = LogKeys()
+        # How many checkpoints bear signatures of these keys and not of the trusted one.
+        self.others: dict[tuple[str, ...], int] = {}
         self.meaning = Meaning()
         # The first statement under each key that was not attested when it signed; a firm's first ones are not.
         self.unattested: dict[tuple[str, bytes], tuple[int, Mapping[str, Any]]] = {}
@@ -176,8 +124,9 @@ class _Fsck:
         for erasure in erasures:
             if erasure.problem is not None:
                 self._add(erasure.index, "erasure", erasure.problem)
+        vouched = self._check_vouched()
         for note in sorted(kept, key=lambda note: checkpoint.unsafe_parse(note).size):
-            self._check_kept(note)
+            self._check_kept(note, vouched)
         self._check_storage()
         return FsckReport(
             size=found.size,
@@ -240,9 +189,9 @@ class _Fsck:
             return
         # They were not asked for, are not kept here, or cannot be unsealed.
         self.with_openings = False
-        if index == 0 and self.vkey is None:
+        if entry.kind in (GENESIS, KEYS):
             with suppress(LedgerError):
-                self._learn_key(entry, self.storage.openings(entry.statement_id))
+                self._learn_keys(entry, self.storage.openings(entry.statement_id))
 
     def _check_openings(self, record: Record, entry: Entry, openings: Mapping[str, Opening | Erased]) -> None:
         values = {}
@@ -258,8 +207,8 @@ class _Fsck:
             except VerificationError as error:
                 self._add(record.index, "opening", error.problems[0])
         self.erasures.ordered(record.index, entry.statement_id, entry.kind, values)
-        if record.index == 0 and self.vkey is None:
-            self._learn_key(entry, openings)
+        if entry.kind in (GENESIS, KEYS):
+            self._learn_keys(entry, openings)
         if SIGNER in values and SIGNATURE in values:
             given = (entry.index, entry.payload, values[SIGNER], values[SIGNATURE])
             self.signatures.add(check_signature, given, partial(self._check_signature, entry, values))
@@ -271,9 +220,11 @@ class _Fsck:
             self._add(entry.index, "signature", _words(found))
             return
         signer = values[SIGNER]
-        self.known.learn(entry.kind, values, signer, found.public)
-        attested = self.known.attests(signer, found.public)
-        if not attested:
+        self.known.learn(entry.index, entry.kind, values, signer, found.public)
+        attested = self.known.attests(signer, found.public, entry.index)
+        if entry.kind == KEYS and not attested:
+            self._add(entry.index, "key", "changes the exchange's keys under a key that the log does not attest for it")
+        elif not attested:
             self.unattested.setdefault((signer["participant"], found.public), (entry.index, signer))
         if entry.kind in KINDS:
             for violation in self.meaning.hear(Said.of(entry, values, attested)):
@@ -282,17 +233,20 @@ class _Fsck:
     def _check_keys(self) -> None:
         """Name the first statement under each key that the log never attested, if it attests keys of participants at all."""
         for (name, public), (index, signer) in self.unattested.items():
-            if self.known.participants and not self.known.attests(signer, public):
-                self._add(index, "key", f"is signed by a key that the log never attests for {name}")
+            if self.known.participants and not self.known.attests(signer, public, index):
+                self._add(index, "key", f"is signed by a key that the log does not attest for {name}")
 
-    def _learn_key(self, genesis: Entry, openings: Mapping[str, Opening | Erased]) -> None:
-        opening = openings.get("log_key")
-        try:
-            if isinstance(opening, Opening):
-                verify_opening(genesis, "log_key", opening)
-                self.vkey = opening.value if isinstance(opening.value, str) else None
-        except VerificationError:
-            pass  # Without openings nothing else says so; with them it has been said.
+    def _learn_keys(self, entry: Entry, openings: Mapping[str, Opening | Erased]) -> None:
+        values = {}
+        for name in LOG_KEY_FIELDS:
+            # Without openings nothing else says so; with them it has been said.
+            with suppress(VerificationError):
+                if isinstance(opening := openings.get(name), Opening):
+                    verify_opening(entry, name, opening)
+                    values[name] = opening.value
+        self.log_keys.learn(entry.index, entry.kind, values)
+        if entry.index == 0 and self.vkey is None:
+            self.vkey = next(iter(self.log_keys.named), None)
 
     def _grow(self, leaf: bytes) -> list[bytes]:
         """Add a leaf to the tree; return the hashes that a storage keeps with it."""
@@ -320,22 +274,44 @@ class _Fsck:
         self.checkpoints += 1
         self.next_signed = next(self.signed, None)
         root = self.tree.root() if item.size == self.tree.size else None
-        given = (self.vkey, item.note, "the log's checkpoint")
-        self.signatures.add(_verify, given, partial(self._compare_signed, item, root))
+        # A key that the auditor trusts may be named later, and sign what is older as well.
+        keys = [key for key in [self.vkey, *self.log_keys.in_force(item.size)] if key is not None]
+        given = (item.note, tuple(dict.fromkeys(keys)), self.vkey)
+        self.signatures.add(signers_of, given, partial(self._compare_signed, item, root))
 
-    def _compare_signed(self, item: StoredCheckpoint, root: bytes | None, found: Checkpoint | LedgerError) -> None:
-        if isinstance(found, LedgerError):
-            self._add(None, "checkpoint", _words(found))
-        elif (found.size, found.root) != (item.size, item.root):
+    def _compare_signed(
+        self, item: StoredCheckpoint, root: bytes | None, outcome: tuple[Checkpoint, tuple[str, ...]] | LedgerError
+    ) -> None:
+        if isinstance(outcome, LedgerError):
+            self._add(None, "checkpoint", _words(outcome))
+            return
+        found, signers = outcome
+        for key in signers:
+            self.log_keys.saw(key, found.size)
+        if self.vkey not in signers:
+            self.others[signers] = self.others.get(signers, 0) + 1
+        if (found.size, found.root) != (item.size, item.root):
             self._add(None, "checkpoint", f"the checkpoint filed as size {item.size} says otherwise")
         else:
             self._compare(found, root, "the log's checkpoint")
 
-    def _check_kept(self, note: str) -> None:
+    def _check_vouched(self) -> set[str]:
+        """Name the checkpoints of keys that the trusted one never vouched for; return those that it did."""
+        vouched = set() if self.vkey is None else self.log_keys.vouched(self.vkey)
+        for signers, count in self.others.items():
+            if not vouched & set(signers):
+                detail = f"the log's checkpoint does not hold: it is not signed by {self.vkey}"
+                self.problems += [Problem(None, "checkpoint", detail)] * count
+        return vouched
+
+    def _check_kept(self, note: str, vouched: set[str]) -> None:
+        keys = [key for key in self.log_keys.named if key in vouched] or [*vouched]
         try:
-            found = _verify(self.vkey, note, "the kept checkpoint")
+            if not keys:
+                raise SignatureError("no log key is known")
+            found, _ = verify_with(note, keys)
         except SignatureError as error:
-            self._add(None, "checkpoint", _words(error))
+            self._add(None, "checkpoint", f"the kept checkpoint does not hold: {error}")
             return
         self._compare(found, self.kept_roots.get(found.size), "the kept checkpoint")
 
@@ -358,15 +334,6 @@ class _Fsck:
 
     def _add(self, index: int | None, check: str, detail: str) -> None:
         self.problems.append(Problem(index, check, detail))
-
-
-def _verify(vkey: str | None, note: str, what: str) -> Checkpoint:
-    if vkey is None:
-        raise SignatureError(f"{what} does not hold: no log key is known")
-    try:
-        return checkpoint.verify(note, vkey)
-    except SignatureError as error:
-        raise SignatureError(f"{what} does not hold: {error}") from error
 
 
 def _words(error: LedgerError) -> str:

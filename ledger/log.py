@@ -5,29 +5,26 @@ caller's commit, `receipt(statement_id)`. The log signs checkpoints and nothing 
 else's transaction is tied to has a shorter one in `ledger.standalone`.
 """
 
-import base64
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from secrets import token_bytes
-from typing import Generic
+from typing import Any, Generic
 
 from ledger import checkpoint, proof, verify
-from ledger.attestation import GENESIS
-from ledger.entry import Admitted, Draft, Entry, Erased, Opening, Signature, Statement, admit, commit, sign
+from ledger.checkpoint import Checkpoint
+from ledger.entry import Admitted, Draft, Entry, Erased, Opening, Signature, admit
 from ledger.errors import LedgerError, LedgerUnavailableError, NotFoundError, ProofError, VerificationError
+from ledger.genesis import genesis
 from ledger.highwater import HighWater
-from ledger.identifiers import new_id
 from ledger.notary import Notary
 from ledger.receipt import Receipt, format_proof
 from ledger.schema import Schema
 from ledger.sequencer import Placed, Sequencer, Waiter
 from ledger.signatures import SigningKey
-from ledger.statement import SALT_SIZE
 from ledger.storage import C, Sequenced, Storage, StoredCheckpoint, View
+from ledger.succession import Succession, follow, verify_with
 
 
 @dataclass(frozen=True)
@@ -48,6 +45,8 @@ class Log(Generic[C]):
 
     With a `high_water` mark kept beside the key, the log refuses to sign from an old or other database.
     With a `schema` it takes only statements of the kinds that the schema defines, each as defined.
+    `former` keys sign beside `key`, so that whoever trusts one of them still verifies; `successions` are the
+    changes of key since the genesis.
     """
 
     def __init__(
@@ -58,11 +57,15 @@ class Log(Generic[C]):
         *,
         high_water: HighWater | None = None,
         schema: Schema | None = None,
+        former: Sequence[SigningKey] = (),
+        successions: Sequence[Succession] = (),
     ) -> None:
         self.storage = storage
         self.origin = origin
-        self.notary = Notary(origin, key, high_water, storage.hashes)
+        self.notary = Notary(origin, key, high_water, storage.hashes, *former)
         self.vkey = self.notary.vkey
+        self.successions = tuple(successions)
+        self.vkeys: tuple[str, ...] = (self.vkey,)
         self._schema = schema
         # One thread per process integrates; the others find the work done.
         self._turn = threading.Lock()
@@ -76,12 +79,15 @@ class Log(Generic[C]):
         another origin or log key, VerificationError when its last checkpoint does not fit its tree.
         """
         if self.storage.view().frontier.size == 0:
-            self.storage.found(self._genesis(statement_key, at))
+            self.storage.found(genesis(self.origin, self.vkey, statement_key, at))
         fields = self.openings(self.entry(0).statement_id)
-        for name, mine in (("origin", self.origin), ("log_key", self.vkey)):
-            opening = fields.get(name)
-            if not isinstance(opening, Opening) or opening.value != mine:
-                raise LedgerError(f"the database holds the log of another {name.replace('_', ' ')}")
+        origin, first = (_open(fields.get(name)) for name in ("origin", "log_key"))
+        if origin != self.origin:
+            raise LedgerError("the database holds the log of another origin")
+        keys = follow(first, self.successions) if isinstance(first, str) else []
+        if self.vkey not in keys:
+            raise LedgerError("the database holds the log of another log key")
+        self.vkeys = (self.vkey, *(key for key in reversed(keys) if key != self.vkey))
         self._require_high_water()
         self._require_continuity()
         self.integrate(timeout)
@@ -232,11 +238,15 @@ class Log(Generic[C]):
         view = self.storage.view()
         if view.frontier.size == 0:
             raise NotFoundError("the log has not signed a checkpoint yet")
-        if _is_signed(view) and view.checkpoint is not None:
+        if _is_signed(view) and view.checkpoint is not None and self._is_own(view.checkpoint):
             return view.checkpoint
         signed = self._sign(view)
         # Where another process was faster, its tree is the newer one.
         return self.latest() if signed is None else signed
+
+    def verify(self, note: str) -> Checkpoint:
+        """Return the checkpoint of a note that this log's key signed, or one that it followed. Raises SignatureError."""
+        return verify_with(note, self.vkeys)[0]
 
     def entry(self, index: int) -> Entry:
         """Return the entry at an index. Raises NotFoundError."""
@@ -291,23 +301,6 @@ class Log(Generic[C]):
         self._require_size(size)
         return proof.root(size, self.storage.hashes)
 
-    def _genesis(self, statement_key: SigningKey, at: str | None) -> Admitted:
-        now = datetime.now(UTC)
-        statement = Statement(
-            kind=GENESIS,
-            id=new_id(now),
-            at=at or now.isoformat(timespec="microseconds").replace("+00:00", "Z"),
-            fields={
-                "origin": self.origin,
-                "log_key": self.vkey,
-                "statement_key": base64.b64encode(statement_key.public).decode(),
-            },
-            signer=self.origin,
-            custody="exchange",
-        )
-        draft = commit(statement, lambda _: token_bytes(SALT_SIZE))
-        return admit(draft, sign(draft, statement_key))
-
     def _receipt(
         self, index: int, statement_id: str, leaf: bytes, signed: StoredCheckpoint, read: proof.Read
     ) -> Receipt:
@@ -330,8 +323,14 @@ class Log(Generic[C]):
             return None
         self.notary.stored(view.checkpoint, by_us=False)
         stored = view.checkpoint
-        signed = stored if stored is not None and stored.size == view.frontier.size else self._sign(view)
+        if stored is not None and stored.size == view.frontier.size and self._is_own(stored):
+            return view.index, view.leaf, stored
+        signed = self._sign(view)
         return None if signed is None else (view.index, view.leaf, signed)
+
+    def _is_own(self, stored: StoredCheckpoint) -> bool:
+        """Whether the present key signed it, and not only one whose place it took."""
+        return len(self.vkeys) == 1 or verify_with(stored.note, self.vkeys)[1] == self.vkey
 
     def _placed(self, statement_id: str, waiter: Waiter | None, deadline: float) -> Placed | None:
         """Let a pending statement be sequenced, here or by whoever has the turn; None where a look will tell."""
@@ -382,13 +381,17 @@ class Log(Generic[C]):
         latest = self.storage.view().checkpoint
         if latest is None:
             return
-        signed = checkpoint.verify(latest.note, self.vkey)
+        signed = self.verify(latest.note)
         if signed.size > self.size() or proof.root(signed.size, self.storage.hashes) != signed.root:
             raise VerificationError([f"the checkpoint of size {signed.size} is not of this tree"])
 
     def _require_size(self, size: int) -> None:
         if size > self.size():
             raise ProofError(f"the log does not reach the size {size} yet")
+
+
+def _open(opening: Opening | Erased | None) -> Any:
+    return opening.value if isinstance(opening, Opening) else None
 
 
 def _is_signed(view: View) -> bool:

@@ -20,12 +20,14 @@ STORE_ENTRIES, STORE_SECONDS = 256, 1.0
 
 
 class Notary:
-    """Holds the log's key. Safe to share between threads; `read` gives the log's subtree hashes."""
+    """Holds the log's key, and former ones that sign beside it for a while. Safe to share between threads; `read` gives the log's subtree hashes."""
 
-    def __init__(self, origin: str, key: SigningKey, high_water: HighWater | None, read: Read) -> None:
+    def __init__(
+        self, origin: str, key: SigningKey, high_water: HighWater | None, read: Read, *former: SigningKey
+    ) -> None:
         self.origin = origin
         self.vkey = checkpoint.vkey(origin, key.public)
-        self._key = key
+        self._keys = (key, *former)
         self._high_water = high_water
         self._read = read
         self._guard = threading.Lock()
@@ -48,7 +50,7 @@ class Notary:
             frontier.size, root, of_trees([tree for tree in (before, frontier) if tree is not None], self._read)
         ):
             return None
-        made = StoredCheckpoint(frontier.size, root, checkpoint.sign(self.origin, frontier.size, root, self._key))
+        made = StoredCheckpoint(frontier.size, root, checkpoint.sign(self.origin, frontier.size, root, *self._keys))
         with self._guard:
             if self._newest is None or made.size > self._newest.size:
                 self._newest = made

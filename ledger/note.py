@@ -88,11 +88,11 @@ class SignatureLine:
         return self.name == verifier.name and self.key_hash == verifier.key_hash
 
 
-def sign(text: str, name: str, key: SigningKey) -> str:
-    """Return the signed note of a text. Raises SignatureError for a text that no note can carry."""
+def sign(text: str, name: str, *keys: SigningKey) -> str:
+    """Return the note of a text, signed by each of the keys. Raises SignatureError for a text that no note can carry."""
     _require_text(text)
-    signature = key.unsafe_sign_bytes(text.encode("utf-8"))
-    return f"{text}\n{signature_line(_own(name, key.public), signature)}\n"
+    data = text.encode("utf-8")
+    return join(text, [signature_line(_own(name, key.public), key.unsafe_sign_bytes(data)) for key in keys])
 
 
 # A log signs every checkpoint under the same name and key.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import Any
 
@@ -24,7 +25,11 @@ blueprint = Blueprint("ledger_api", __name__, url_prefix="/ledger", description=
 @requires(Permission.PUBLIC)
 def checkpoint() -> dict[str, Any]:
     """Give the newest signed checkpoint."""
-    return {**service.head(services().log), "note": services().log.checkpoint()}
+    log = services().log
+    changes = [json.loads(item.to_bytes()) for item in log.successions]
+    return {
+        **service.head(log), "note": log.checkpoint(), "former_keys": list(log.vkeys[1:]), "key_changes": changes
+    }  # fmt: skip
 
 
 @blueprint.get("/entries")

@@ -17,6 +17,7 @@ from exchange.audit.models import StatementIndex
 from exchange.audit.service import internal, record, subjects_of
 from exchange.steps import Services, Step, operation
 from ledger.bundle import write_bundle
+from ledger.succession import KEYS
 
 _JOINING = ("participant.joined", "participant.keys", "participant.verified")
 # Without these nobody could tell offline whose key signed a statement.
@@ -74,7 +75,9 @@ def _select(session: Session, *conditions: ColumnElement[bool]) -> list[str]:
     """Return the statements of any of the conditions, with those that attest the keys of everybody they speak of."""
     chosen = select(StatementIndex.statement).where(or_(*conditions))
     spoken_of = select(StatementIndex.subject).where(StatementIndex.statement.in_(chosen))
-    attested = StatementIndex.subject.in_(spoken_of) & StatementIndex.kind.in_(_ATTESTING)
+    attested = or_(
+        StatementIndex.subject.in_(spoken_of) & StatementIndex.kind.in_(_ATTESTING), StatementIndex.kind == KEYS
+    )
     rows = session.execute(
         select(StatementIndex.statement, StatementIndex.at)
         .where(or_(*conditions, attested))

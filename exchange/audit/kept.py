@@ -18,7 +18,7 @@ from flask import Response, request
 
 from exchange.audit.web import blueprint
 from exchange.web import services
-from ledger import checkpoint, misbehaviour, proof
+from ledger import misbehaviour, proof
 from ledger.errors import LedgerError, ProofError, SignatureError
 from ledger.log import Log
 from ledger.note import Verifier
@@ -46,7 +46,7 @@ def headers(ledger: Log, given: str) -> dict[str, str]:
         if given == "none":
             return {FIRST: ledger.checkpoint(), KEY: ledger.vkey}
         note = base64.b64decode(given[:_LONGEST], validate=True).decode("utf-8")
-        kept = checkpoint.verify(note, ledger.vkey)
+        kept = ledger.verify(note)
         if kept.size == 0:
             return {}
         newest = ledger.latest()
@@ -71,7 +71,7 @@ def _convict(ledger: Log, note: str, size: int) -> dict[str, str]:
     if path and size & (size - 1) == 0:
         path = [ledger.root(size), *path]
     try:
-        found = misbehaviour.from_trees([Verifier.from_vkey(ledger.vkey)], note, newest.note, path)
+        found = misbehaviour.from_trees([Verifier.from_vkey(key) for key in ledger.vkeys], note, newest.note, path)
     except (ProofError, SignatureError):
         return {}
     return {CONFLICT: found.to_text()}

@@ -38,7 +38,7 @@ def publish(services: Services, to: str, progress: Callable[[int, int], None] | 
     signed = log.latest()
     try:
         with _target(services.settings, to) as target:
-            return export(log.storage, signed, log.vkey, target, progress=progress)
+            return export(log.storage, signed, log.vkey, target, former=log.vkeys[1:], progress=progress)
     except LedgerUnavailableError as error:
         raise StorageError(
             (f"The log cannot be published to {to}: {error}.", f"无法将账本发布到 {to}：{error}。"),

@@ -11,6 +11,12 @@ class CheckpointSchema(Schema):
     root = fields.String()
     vkey = fields.String()
     note = fields.String(metadata={"description": "the signed checkpoint, C2SP tlog-checkpoint"})
+    former_keys = fields.List(
+        fields.String(), metadata={"description": "verifier keys that signed before, the latest first"}
+    )
+    key_changes = fields.List(
+        fields.Raw(), metadata={"description": "each change of the log's key, with its proof (docs/formats.md)"}
+    )
 
 
 class EntrySchema(Schema):

@@ -15,6 +15,7 @@ from ledger.errors import LedgerError, ProofError
 from ledger.hashing import leaf_hash
 from ledger.log import Log
 from ledger.receipt import parse_proof, verify_proof
+from ledger.succession import verify_with
 
 _STATED = ("index", "leaf_hash", "size", "statement_id")
 
@@ -49,7 +50,9 @@ def verify_receipt(log: Log[Any], receipt: str, entry: str | None) -> list[Check
     checks: list[Check] = []
     inside, size = None, None
     try:
-        signed = verify_proof(given.proof, body, log.vkey)
+        # A receipt bears the signature of the key of its day.
+        _, vkey = verify_with(parse_proof(given.proof).checkpoint, log.vkeys)
+        signed = verify_proof(given.proof, body, vkey)
         size = signed.size
         checks.append(Check("checkpoint", f"{size}", True, f"Signed by {log.origin}."))
         checks.append(Check("inclusion", f"{index}", True, f"The entry is leaf {index} of the tree of size {size}."))

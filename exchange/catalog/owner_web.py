@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
+from flask_babel import ngettext
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response
 
@@ -28,10 +29,13 @@ from exchange.catalog.models import Dataset
 from exchange.catalog.offers import own_offers
 from exchange.catalog.versions import own_version
 from exchange.catalog.web import blueprint, domain_name, language, last_assessment
-from exchange.errors import AwaitingSignatureError, ExchangeError
+from exchange.errors import AwaitingSignatureError, ConflictError, ExchangeError, NotFoundError
 from exchange.jobs import get as get_job
 from exchange.web import current_actor, end_reading, operations, reading, requires, run, services, show_in_form
 from valuation.classification import Suggestion, guide
+
+# Of the drafts on a page.
+_AT_ONCE = 100
 
 _DESCRIBED = ("title", "description", "keywords", "domain", "coverage", "update_frequency")
 
@@ -162,6 +166,28 @@ def remove_draft(dataset: str) -> Response:
     """Remove a draft without content."""
     run("catalog.remove_draft", dataset=dataset)
     flash(_("The draft is removed."), "good")
+    return redirect(url_for("catalog.mine"), code=303)
+
+
+@blueprint.post("/datasets/remove")
+@requires(Permission.DATASET_WRITE)
+def remove_drafts() -> Response:
+    """Remove the chosen drafts without content, each by itself, so that one that cannot be removed holds up no other."""
+    chosen, removed = list(dict.fromkeys(request.form.getlist("dataset")))[:_AT_ONCE], 0
+    for dataset in chosen:
+        try:
+            run("catalog.remove_draft", dataset=dataset)
+            removed += 1
+        except (ConflictError, NotFoundError):
+            continue
+    if removed == len(chosen) and removed:
+        flash(ngettext("%(num)s draft is removed.", "%(num)s drafts are removed.", removed), "good")
+    elif chosen:
+        told = _("%(removed)s of %(chosen)s are removed; the others have content or are being read.",
+                 removed=removed, chosen=len(chosen))  # fmt: skip
+        flash(told, "warn")
+    else:
+        flash(_("Choose the drafts to remove."), "bad")
     return redirect(url_for("catalog.mine"), code=303)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ def _value(stage: Stage, provider: Client, dataset: str, version: dict[str, Any]
         quality = _when_appraised(provider, version["id"], report)
     facts = quality["report"]
     for dimension in facts["dimensions"]:
-        score = "not assessed" if dimension["score"] is None else dimension["score"]
+        score = "not assessed" if dimension["score"] is None else _share(dimension["score"])
         say(f"{dimension['dimension']:14} {score}")
         for item in facts["measurements"]:
             if item["dimension"] == dimension["dimension"] and item["assessed"]:
@@ -98,7 +98,7 @@ def _value(stage: Stage, provider: Client, dataset: str, version: dict[str, Any]
     for finding in facts["findings"]:
         say(f"[yellow]found[/] {finding['text_en']}")
     say(
-        f"quality Q = {Decimal(facts['quality']):.4f}, coverage κ = {facts['coverage']} (the share of the weights that could be assessed)"
+        f"quality Q = {_share(facts['quality'])}, coverage κ = {_share(facts['coverage'])} (the share of the weights that could be assessed)"
     )
     accounts = [account["id"] for account in provider.get("/appraisal/accounts")["items"]]
     costs = dict(zip(accounts, (900_000, 4_200_000, 1_100_000, 300_000, 150_000), strict=False))
@@ -112,6 +112,11 @@ def _value(stage: Stage, provider: Client, dataset: str, version: dict[str, Any]
         f"estimate by cost CNY {estimate['value_fen'] / 100:,.2f} (range {estimate['low_fen'] / 100:,.2f} to {estimate['high_fen'] / 100:,.2f}), report {estimate['digest'][:23]}…"
     )
     proof(estimate)
+
+
+def _share(value: str) -> str:
+    """Return a share with four decimals, never more than it is: what has a flaw must not read 1.0000."""
+    return f"{Decimal(value).quantize(Decimal('0.0001'), ROUND_DOWN):f}"
 
 
 def _when_appraised(provider: Client, version: str, report: Any) -> dict[str, Any]:

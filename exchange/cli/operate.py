@@ -114,6 +114,23 @@ def staff(home: Path | None, name: str, email: str, roles: tuple[str, ...], pass
     click.echo(f"{name} can sign in as {', '.join(made.result['roles'])}.")
 
 
+@click.command("staff-password", short_help="Give somebody of the exchange who lost the password a one-time code.")
+@_HOME
+@click.option("--email", required=True, help="E-mail address of the person.")
+def staff_password(home: Path | None, email: str) -> None:
+    """Take the password of an operator, supervisor or auditor away, end all sessions and tokens, and print a one-time code."""
+    from exchange.application import make_operations
+
+    operations = make_operations(settings_for(home))
+    try:
+        made = operations.run_as_system("participants.reset_staff", email=email).result
+    finally:
+        operations.database.dispose()
+    until = datetime.fromisoformat(made["expires_at"]).astimezone(UTC)
+    click.echo(f"One-time code: {made['code']}")
+    click.echo(f"It sets one new password at /password, until {until:%Y-%m-%d %H:%M} UTC. It is not shown again.")
+
+
 @click.command(short_help="Check all that an exchange needs; say what to mend.")
 @_HOME
 def doctor(home: Path | None) -> None:
@@ -188,4 +205,4 @@ audit.add_command(publish)
 audit.add_command(erasable)
 audit.add_command(erase)
 
-COMMANDS = (init, demo, serve, worker, staff, doctor, audit)
+COMMANDS = (init, demo, serve, worker, staff, staff_password, doctor, audit)

@@ -18,6 +18,7 @@ from contracts.errors import SealingError
 from contracts.sealing import EncryptionKey, OpenReader, unwrap_key
 from exchange import files
 from exchange.cli.connection import connected
+from exchange.cli.keychange import retire, rotate
 from exchange.client import Client
 from exchange.errors import ExchangeError, InvalidInputError
 from ledger.signatures import SigningKey
@@ -34,7 +35,11 @@ _KEYS = click.option(
 
 @click.group()
 def keys() -> None:
-    """Keys that your organisation holds itself."""
+    """Keys that your organisation holds itself, and the exchange's own."""
+
+
+keys.add_command(rotate)
+keys.add_command(retire)
 
 
 @keys.command("new")

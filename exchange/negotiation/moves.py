@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import Any
 
 from sqlalchemy import func, or_, select
@@ -22,6 +23,16 @@ _PERMISSION = {Role.PROVIDER: Permission.NEGOTIATION_ANSWER, Role.CONSUMER: Perm
 # The steps whose statements speak of a signed agreement.
 _AGREED = frozenset({State.AGREED, State.VERIFIED, State.FINALIZED})
 LONGEST_TEXT = 2000
+
+# Steps that are taken once, in the words for whoever takes one a second time.
+_ONCE = {
+    State.ACCEPTED: ("accepted", "接受"),
+    State.AGREED: ("signed", "签署"),
+    State.VERIFIED: ("signed", "签署"),
+    State.FINALIZED: ("put in force", "使合约生效"),
+    State.TERMINATED: ("ended", "终止"),
+}
+_SIDES = {"provider": "提供方", "consumer": "需求方", "exchange": "交易所"}
 
 
 def role_of(negotiation: Negotiation, participant: str | None) -> Role:
@@ -80,9 +91,13 @@ def check_move(negotiation: Negotiation, to: State, role: Role) -> None:
     try:
         transition(current, to, role)
     except IllegalTransitionError as error:
-        raise ConflictError(
+        reason, mend = _done_already(negotiation, to) or (
             (error.text_en, error.text_zh),
             (error.mend_en, error.mend_zh),
+        )
+        raise ConflictError(
+            reason,
+            mend,
             code="illegal-transition",
             details={
                 "state": negotiation.state,
@@ -91,6 +106,25 @@ def check_move(negotiation: Negotiation, to: State, role: Role) -> None:
                 "allowed": sorted(str(state) for state in allowed(current, role)),
             },
         ) from error
+
+
+def _done_already(negotiation: Negotiation, to: State) -> tuple[tuple[str, str], tuple[str, str]] | None:
+    """Return who took this step before, in another window or as a colleague, and what to do; None where nobody did."""
+    done = next((event for event in negotiation.events if event.state == str(to)), None) if to in _ONCE else None
+    if done is None:
+        return None
+    at = f"{done.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    en, zh = _ONCE[to]
+    who = (f"{done.user_name} ({done.role})", f"{done.user_name}（{_SIDES[done.role]}）")
+    if not done.user_name or done.role == "exchange":
+        who = ("the exchange", "交易所")
+    return (
+        (f"This was {en} already: by {who[0]} at {at}.", f"{who[1]}已于 {at} {zh}。"),
+        (
+            "Nothing is to be done again; load the page anew and see what comes next.",
+            "无需重复操作；请刷新页面查看下一步。",
+        ),
+    )
 
 
 def move(

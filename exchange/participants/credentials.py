@@ -120,6 +120,22 @@ def recover_owner(step: Step, *, participant: str, email: str) -> dict[str, Any]
     return _reset(step, _locked(step, User.id == person.id))
 
 
+@operation("participants.reset_staff", None, secret_fields=("code",))
+def reset_staff(step: Step, *, email: str) -> dict[str, Any]:
+    """Take the password of a person of the exchange away and return the one-time code; the command line alone calls it.
+
+    Raises InvalidInputError where the address is nobody's of the exchange.
+    """
+    wanted = User.email == email.strip().lower(), User.participant_id.is_(None)
+    if step.session.scalar(select(User.id).where(*wanted)) is None:
+        raise InvalidInputError(
+            ("Nobody of the exchange has this address.", "交易所人员中没有使用此邮箱的人。"),
+            ("Check the address; people of organisations are reset by their owners.", "请核对邮箱；机构人员的密码由其所有者重置。"),
+            field="email",
+        )  # fmt: skip
+    return _reset(step, _locked(step, *wanted))
+
+
 @operation("participants.redeem_code", Permission.PUBLIC)
 def redeem_code(step: Step, *, code: str, password_hash: str) -> dict[str, Any]:
     """Set a new password with a one-time code. Raises InvalidInputError for one that is unknown, used or too old, all alike."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from flask_babel import get_locale
 from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
@@ -21,7 +24,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import EqualTo, InputRequired, Length, NumberRange, Optional
 
 from exchange.errors import InvalidInputError
-from exchange.participants import passwords
+from exchange.participants import checks, facts, passwords
 from exchange.participants.checks import LONGEST_REASON
 from exchange.participants.credit_code import normalise
 
@@ -43,11 +46,40 @@ class LoginForm(FlaskForm):
     password = PasswordField(_("Password"), [InputRequired()], render_kw={"autocomplete": "current-password"})
 
 
+# WTForms says it in words of its own, which name no mend.
+_NEEDED = InputRequired(_("Fill in this field."))
+
+
+def _by(check: Callable[[str], object]) -> Callable[[Any, Field], None]:
+    """Return a validator that says what the service would say, so that all is said at once."""
+
+    def validate(_form: Any, field: Field) -> None:
+        try:
+            check(field.data or "")
+        except InvalidInputError as error:
+            raise ValidationError(" ".join(error.text(str(get_locale() or "en")))) from error
+
+    return validate
+
+
+def _own_key(name: str) -> Callable[[Any, Field], None]:
+    """Return a validator of a public key, which is asked for where the organisation keeps its keys itself."""
+    wrong = _by(lambda text: checks.public_key(name, text))
+
+    def validate(form: Any, field: Field) -> None:
+        if form.custody.data == "self-held":
+            wrong(form, field)
+
+    return validate
+
+
 class RegistrationForm(FlaskForm):
-    name = StringField(_("Name of the organisation"), [InputRequired(), Length(2, 200)])
-    credit_code = StringField(_("Unified social credit code"), [InputRequired()])
-    industry = StringField(_("Industry (GB/T 4754 section or division)"), [Optional(), Length(max=8)])
-    evidence = TextAreaField(_("Evidence for the verification"), [InputRequired(), Length(10, 2000)])
+    name = StringField(_("Name of the organisation"), [_NEEDED, _by(lambda text: checks.length("name", text, 2, 200))])
+    credit_code = StringField(_("Unified social credit code"), [_NEEDED, _by(normalise)])
+    industry = StringField(_("Industry (GB/T 4754 section or division)"), [Optional(), _by(facts.check_industry)])
+    evidence = TextAreaField(
+        _("Evidence for the verification"), [_NEEDED, _by(lambda text: checks.length("evidence", text, 10, 2000))]
+    )
     custody = RadioField(
         _("Who keeps the signing key"),
         choices=[
@@ -57,28 +89,31 @@ class RegistrationForm(FlaskForm):
         default="custodial",
         validators=[InputRequired()],
     )
-    signing_public_key = StringField(_("Public signing key (Ed25519, base64)"), [Optional(), Length(max=64)])
-    encryption_public_key = StringField(_("Public encryption key (X25519, base64)"), [Optional(), Length(max=64)])
-    owner_name = StringField(_("Your name"), [InputRequired(), Length(1, 100)], render_kw={"autocomplete": "name"})
+    signing_public_key = StringField(_("Public signing key (Ed25519, base64)"), [_own_key("signing_public_key")])
+    encryption_public_key = StringField(
+        _("Public encryption key (X25519, base64)"), [_own_key("encryption_public_key")]
+    )
+    owner_name = StringField(
+        _("Your name"),
+        [_NEEDED, _by(lambda text: checks.length("owner_name", text, 1, 100))],
+        render_kw={"autocomplete": "name"},
+    )
     email = StringField(
         _("E-mail address"),
-        [InputRequired(), Length(max=254)],
+        [_NEEDED, _by(checks.email)],
         render_kw={"autocomplete": "username", "type": "email"},
     )
     password = PasswordField(
-        _("Password"), [InputRequired()], description=_RULE, render_kw={"autocomplete": "new-password"}
+        _("Password"),
+        [_NEEDED, _by(passwords.require_good)],
+        description=_RULE,
+        render_kw={"autocomplete": "new-password"},
     )
     repeated = PasswordField(
         _("Password again"),
-        [InputRequired(), EqualTo("password", _("The two passwords differ."))],
+        [_NEEDED, EqualTo("password", _("The two passwords differ."))],
         render_kw={"autocomplete": "new-password"},
     )
-
-    def validate_credit_code(self, field: Field) -> None:
-        try:
-            normalise(field.data)
-        except InvalidInputError as error:
-            raise ValidationError(" ".join(error.text(str(get_locale() or "en")))) from error
 
 
 class PersonForm(FlaskForm):

@@ -20,14 +20,19 @@ RULE = (
 _DUMMY = _HASHER.hash("no account has this password")
 
 
-def hash_password(password: str) -> str:
-    """Return the hash to store. Raises InvalidInputError for a password that is too short, too long or too simple."""
+def require_good(password: str) -> None:
+    """Raise InvalidInputError for a password that is too short, too long or too simple."""
     if not _SHORTEST <= len(password) <= _LONGEST or len(set(password)) < 5:
         raise InvalidInputError(
             RULE,
             ("Take a sentence that only you know.", "建议使用只有您知道的一句话。"),
             field="password",
         )
+
+
+def hash_password(password: str) -> str:
+    """Return the hash to store. Raises InvalidInputError for a password that is too short, too long or too simple."""
+    require_good(password)
     with _SLOTS:
         return _HASHER.hash(password)
 

@@ -6,7 +6,6 @@ also where the firm's key is its own and somebody would have to fetch it first.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from sqlalchemy import func, select
@@ -18,8 +17,6 @@ from exchange.errors import ConflictError, InvalidInputError, NotFoundError
 from exchange.participants import checks, credentials
 from exchange.participants.models import Participant, User
 from exchange.steps import EXCHANGE, Step, operation
-
-_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}")
 
 
 @operation("participants.add_user", Permission.PARTICIPANT_MANAGE)
@@ -90,13 +87,7 @@ def add(
     step: Step, name: str, email: str, password_hash: str, participant: str | None, roles: list[Role], locale: str
 ) -> User:
     """Add an account. Raises InvalidInputError for a name or address that is none, ConflictError for one that is taken."""
-    address = email.strip().lower()
-    if not _EMAIL.fullmatch(address):
-        raise InvalidInputError(
-            ("This is not an e-mail address.", "这不是有效的电子邮箱地址。"),
-            ("Write name@example.org.", "格式如 name@example.org。"),
-            field="email",
-        )
+    address = checks.email(email)
     user = User(
         id=step.new_id(), email=address, name=checks.length("name", name, 1, 100), password_hash=password_hash,
         participant_id=participant, roles=[str(role) for role in roles], locale=locale, created_at=step.now,

@@ -49,6 +49,14 @@ def journal_csv() -> Response:
     return csv_answer()
 
 
+@blueprint.get("/accounts/faults")
+@requires(Permission.TOP_UP)
+def faults() -> str:
+    """List the due settlements that failed, with the reason and when they are tried again; the look is recorded."""
+    run("settlement.look_at_faults")
+    return render_template("settlement/faults.html", rows=queries.faults(reading()))
+
+
 @blueprint.route("/accounts/top-up", methods=["GET", "POST"])
 @requires(Permission.TOP_UP)
 def top_up() -> Any:

@@ -19,10 +19,10 @@ from ledger.bundle import layout
 from ledger.bundle.archive import Archive
 from ledger.bundle.report import Attestation, Check, moment_text
 from ledger.checkpoint import Checkpoint, parse_extension
-from ledger.checkpoint import verify as verify_checkpoint
 from ledger.cosignature import Cosignature
 from ledger.errors import BundleError, LedgerError, ProofError
 from ledger.policy import Policy
+from ledger.succession import verify_with
 
 _END_OF_TIME = 253_402_300_800  # The year 10,000, beyond which a date cannot be written.
 
@@ -69,7 +69,7 @@ class Attesting:
     """Checks what a bundle's outsiders said. `found` holds what was checked, by growing size."""
 
     archive: Archive
-    vkey: str
+    vkeys: Sequence[str]
     main: Checkpoint
     main_note: str
     trust: Trust
@@ -106,7 +106,7 @@ class Attesting:
         subject = f"size {size}"
         try:
             text = self.archive.read(layout.attested_name(size, "checkpoint")).decode("utf-8")
-            found = verify_checkpoint(text, self.vkey)
+            found, _ = verify_with(text, self.vkeys)
             if found.size != size:
                 raise BundleError(f"the checkpoint is of size {found.size}")
             if size > self.main.size:
@@ -144,7 +144,7 @@ class Attesting:
         if name not in self.archive:
             return None
         try:
-            evidence = verify_anchor(AnchorProof.from_bytes(self.archive.read(name)), self.vkey)
+            evidence = verify_anchor(AnchorProof.from_bytes(self.archive.read(name)), *self.vkeys)
             if evidence.proof.link != Link(found.size, found.root):
                 raise ProofError("what is anchored is another tree head")
             if self.trust.blocks and evidence.block.hash not in self.trust.blocks:

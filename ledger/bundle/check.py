@@ -16,16 +16,17 @@ from ledger.attestation import GENESIS, Attestations
 from ledger.bundle import layout
 from ledger.bundle.archive import Archive, open_archive
 from ledger.bundle.attested import Attesting, Trust
+from ledger.bundle.key import find_key
 from ledger.bundle.report import BundleReport, Check, EntrySummary, moment_text
-from ledger.bundle.story import meaning_checks
+from ledger.bundle.story import erasure_checks, meaning_checks
 from ledger.canonical import decode
 from ledger.checkpoint import Checkpoint
 from ledger.entry import SIGNATURE, SIGNER, Entry, Opening, Signature, verify_opening, verify_signature
-from ledger.erasures import Erasures
 from ledger.errors import BundleError, CanonicalError, LedgerError, SignatureError, VerificationError
 from ledger.meaning import Said
 from ledger.note import ED25519, Verifier
 from ledger.receipt import parse_proof
+from ledger.succession import Succession, before, follow
 
 Progress = Callable[[int, int], None]
 """Called with (done, total)."""
@@ -95,6 +96,7 @@ class _Checker:
     erased: list[tuple[int, str, str | None]] = field(default_factory=list)
     documents: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     attesting: Attesting | None = None
+    changes: Sequence[Succession] = ()
 
     def run(self, progress: Progress | None) -> BundleReport:
         if self.archive.problems:
@@ -141,17 +143,9 @@ class _Checker:
         self._add("manifest", layout.MANIFEST, problems, f"{len(listed)} files as listed")
 
     def _check_trust(self) -> None:
-        problems = []
-        try:
-            self.vkey = layout.policy_vkey(self.archive.read(layout.POLICY))
-        except (BundleError, SignatureError) as error:
-            problems.append(str(error))
-        if self.pinned and self.vkey not in self.pinned:
-            if self.vkey is not None:
-                problems.append(f"the bundle is of the log {self.vkey}, not of {' or '.join(self.pinned)}")
-            self.vkey = self.pinned[0]
-        source = "given by you" if self.pinned else "taken from the bundle itself: compare it with one you trust"
-        self._add("trust", layout.POLICY, problems, f"log key {source}")
+        found = find_key(self.archive, self.pinned)
+        self.vkey, self.changes = found.vkey, found.changes
+        self._add("trust", layout.POLICY, found.problems, f"log key {found.source}")
 
     def _check_checkpoint(self) -> None:
         try:
@@ -168,7 +162,10 @@ class _Checker:
     def _check_attested(self) -> None:
         if self.checkpoint is None or self.vkey is None:
             return
-        self.attesting = Attesting(self.archive, self.vkey, self.checkpoint, self.note, self.trust)
+        # What was attested earlier bears the signature of the key of its day, which leads to the present one.
+        self.attesting = Attesting(
+            self.archive, (self.vkey, *before(self.vkey, self.changes)), self.checkpoint, self.note, self.trust
+        )
         self.attesting.run()
         self.checks += self.attesting.checks
 
@@ -264,7 +261,7 @@ class _Checker:
         problems = []
         if entry is None or entry.kind != GENESIS:
             problems.append("the log's first entry is not in the bundle")
-        elif values.get("log_key") != self.vkey:
+        elif self.vkey not in follow(str(values.get("log_key")), self.changes):
             problems.append("the log's first entry names another log key")
         elif self.checkpoint is not None and values.get("origin") != self.checkpoint.origin:
             problems.append("the log's first entry names another origin")
@@ -285,14 +282,18 @@ class _Checker:
     def _check_keys_and_meaning(self) -> None:
         known = Attestations()
         for item in self.signed:
-            known.learn(item.entry.kind, item.values, item.values[SIGNER], item.signature.public)
+            known.learn(item.entry.index, item.entry.kind, item.values, item.values[SIGNER], item.signature.public)
         for item in self.signed:
             key, signer = item.values[SIGNATURE]["key"], item.values[SIGNER]["participant"]
-            attested = known.attests(item.values[SIGNER], item.signature.public)
+            attested = known.attests(item.values[SIGNER], item.signature.public, item.entry.index)
             problems = [] if attested else [f"the key {key} of {signer} is not attested in this bundle"]
             self._add("key", f"entry {item.entry.index}", problems, f"{key} is attested for {signer}")
         self.checks += meaning_checks(
-            Said.of(item.entry, item.values, known.attests(item.values[SIGNER], item.signature.public))
+            Said.of(
+                item.entry,
+                item.values,
+                known.attests(item.values[SIGNER], item.signature.public, item.entry.index),
+            )
             for item in self.signed
         )
 
@@ -310,14 +311,7 @@ class _Checker:
             self._add("agreement", agreement, problems, f"statements {found[0]} to {found[-1]} without a gap")
 
     def _check_erasures(self) -> None:
-        erasures = Erasures()
-        for entry in self.entries.values():
-            erasures.ordered(entry.index, entry.statement_id, entry.kind, self.values.get(entry.index, {}))
-        for index, name, by in self.erased:
-            erasures.found(index, self.entries[index].statement_id, name, by)
-        for item in erasures.judge(whole=False):
-            problems = [] if item.problem is None else [item.problem]
-            self._add("erasure", f"entry {item.index}, {item.field}", problems, f"{item.words}; the proofs still hold")
+        self.checks += erasure_checks(self.entries, self.values, self.erased)
 
     def _check_documents(self) -> None:
         named = self._named()

@@ -17,12 +17,16 @@ POLICY = "trust.policy"
 CHECKPOINT = "checkpoint"
 FIXED = (README, MANIFEST, POLICY, CHECKPOINT)
 
+# What an attested checkpoint comes with.
+ATTESTED = ("checkpoint", "proof", "tsr", "anchor")
+
 _INDEX = r"(0|[1-9][0-9]{0,18})"
 _SIZE = r"([1-9][0-9]{0,18})"
 NAME = re.compile(
     rf"README\.txt|manifest\.json|trust\.policy|checkpoint"
     rf"|entries/{_INDEX}\.json|proofs/{_INDEX}\.tlog-proof|openings/{_INDEX}\.json"
-    rf"|attested/{_SIZE}\.(?:checkpoint|proof|tsr|anchor)"
+    rf"|keys/{_INDEX}\.json"
+    rf"|attested/{_SIZE}\.(?:{'|'.join(ATTESTED)})"
     r"|documents/[^/\\\x00-\x1f]{1,200}"
 )
 _DOCUMENT = re.compile(r"documents/(?!\.\.?$)[^/\\\x00-\x1f]{1,200}")
@@ -41,6 +45,11 @@ def proof_name(index: int) -> str:
 def openings_name(index: int) -> str:
     """Return the file of an entry's openings."""
     return f"openings/{index}.json"
+
+
+def succession_name(index: int) -> str:
+    """Return the file of a change of the log's key, which entry `index` made."""
+    return f"keys/{index}.json"
 
 
 def attested_name(size: int, kind: str) -> str:

@@ -1,8 +1,11 @@
 """What the entries of a bundle mean together, judged by the rules of `ledger.meaning`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from ledger.bundle.report import Check
+from ledger.entry import Entry
+from ledger.erasures import Erasures
 from ledger.meaning import KINDS, Meaning, Said
 
 NAME = "meaning"
@@ -34,3 +37,17 @@ def _judged(meaning: Meaning) -> str:
             f"; {meaning.unjudged} statements are not judged, since what they rest on is erased or not in this bundle"
         )
     return text
+
+
+def erasure_checks(
+    entries: Mapping[int, Entry], values: Mapping[int, Mapping[str, Any]], erased: Iterable[tuple[int, str, str | None]]
+) -> Iterator[Check]:
+    """Yield what became of each erased field: (index, field, statement that is said to order it)."""
+    erasures = Erasures()
+    for entry in entries.values():
+        erasures.ordered(entry.index, entry.statement_id, entry.kind, values.get(entry.index, {}))
+    for index, name, by in erased:
+        erasures.found(index, entries[index].statement_id, name, by)
+    for item in erasures.judge(whole=False):
+        detail = item.problem or f"{item.words}; the proofs still hold"
+        yield Check("erasure", f"entry {item.index}, {item.field}", item.problem is None, detail)

@@ -85,6 +85,8 @@ class _Writer:
             self._put(archive, layout.README, _readme(self._log, self._signed.size, indexes).encode())
             self._put(archive, layout.POLICY, self._policy.to_text().encode("utf-8", "surrogateescape"))
             self._put(archive, layout.CHECKPOINT, self._signed.note.encode())
+            for change in self._log.successions:
+                self._put(archive, layout.succession_name(Entry.parse(change.entry).index), change.to_bytes())
             for item in self._attested:
                 extension = self._log.consistency_proof(item.size, self._signed.size)
                 for name, data in attested_files(item, extension):
@@ -195,6 +197,8 @@ attested/                earlier checkpoints for which witnesses or a time-stamp
                          (.tsr: RFC 3161), or which stand on an Ethereum chain (.anchor: compare the hash
                          of its block with that chain), each with the proof that the checkpoint above
                          extends it
+keys/                    where the log's key was changed: the entry that names the new key, proven under the key
+                         before, so that a key which you took earlier still leads to the one that signs now
 trust.policy             the log's key and its witnesses (c2sp.org/tlog-policy), as the log names them
 manifest.json            what is in this archive
 

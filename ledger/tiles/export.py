@@ -4,7 +4,7 @@ Tiles are durable before the checkpoint that needs them is put in place, in one 
 between leaves the older checkpoint with all its tiles, and files that the next export finds or writes again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from ledger import checkpoint, proof
 from ledger.checkpoint import Checkpoint
 from ledger.errors import LedgerError, VerificationError
 from ledger.storage import Readable, StoredCheckpoint
+from ledger.succession import verify_with
 from ledger.tiles.layout import CHECKPOINT, tile_at, tiles_of
 from ledger.tiles.publish import StorageSource, checked_bytes
 from ledger.tiles.read import TileLog
@@ -46,16 +47,22 @@ class Exported:
 
 
 def export(
-    storage: Readable, signed: StoredCheckpoint, vkey: str, target: Target, *, progress: Progress | None = None
+    storage: Readable,
+    signed: StoredCheckpoint,
+    vkey: str,
+    target: Target,
+    *,
+    former: Sequence[str] = (),
+    progress: Progress | None = None,
 ) -> Exported:
     """Bring the files of a target up to a checkpoint that the log has signed.
 
-    Requires a storage that reaches the checkpoint. Raises VerificationError where the target holds another log or a
+    What the target holds may bear the signature of a `former` key of the log. Requires a storage that reaches the checkpoint. Raises VerificationError where the target holds another log or a
     larger one, or the checkpoint is not of the storage's tree; where an entry or a hash of the storage is damaged it
     is named, and the target stays at the size before.
     """
     found = checkpoint.verify(signed.note, vkey)
-    before = _published(target, vkey)
+    before = _published(target, [vkey, *former])
     since = 0 if before is None else before.size
     if since > found.size:
         raise VerificationError([f"the target is at size {since} already, beyond {found.size}"])
@@ -81,11 +88,11 @@ def export(
     return Exported(found.size, since, written)
 
 
-def _published(target: Target, vkey: str) -> Checkpoint | None:
+def _published(target: Target, vkeys: Sequence[str]) -> Checkpoint | None:
     note = target.read(CHECKPOINT)
     if note is None:
         return None
     try:
-        return checkpoint.verify(note.decode("utf-8", "replace"), vkey)
+        return verify_with(note.decode("utf-8", "replace"), vkeys)[0]
     except LedgerError as error:
         raise VerificationError([f"the target holds another log, or an altered checkpoint: {error}"]) from error

@@ -9,10 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import pytest
+from sqlalchemy import select
 
+from exchange.access import STRANGER
+from exchange.application import make_operations
 from exchange.cli import main
 from exchange.config import load
+from exchange.errors import InvalidInputError
 from exchange.keystore import KeyStore
+from exchange.participants.models import User
+from exchange.participants.passwords import hash_password
 from tests.exchange.cli_tools import one_sentence
 
 STAFF = ["staff", "--name", "Olga", "--email", "olga@exchange.example", "--role", "operator"]
@@ -33,6 +40,28 @@ def test_staff_signs_in_with_the_given_roles_and_one_address_once(run: Any) -> N
     assert "can sign in as auditor, operator" in made.output
     again = run(*STAFF, "--home", "home", EXCHANGE_STAFF_PASSWORD="correct horse battery")
     assert "has an account already" in one_sentence(again)
+
+
+def test_somebody_of_the_exchange_who_lost_the_password_gets_a_code_that_sets_a_new_one_once(run: Any) -> None:
+    run("init", "--home", "home")
+    run(*STAFF, "--home", "home", EXCHANGE_STAFF_PASSWORD="correct horse battery")
+    assert "Nobody of the exchange" in one_sentence(run("staff-password", "--home", "home", "--email", "x@y.example"))
+    made = run("staff-password", "--home", "home", "--email", "Olga@exchange.example")
+    assert made.exit_code == 0, made.output
+    code = re.search(r"One-time code: (\S+)", made.output)
+    operations = make_operations(load({}, home=Path("home")))
+    try:
+        with operations.database.reading() as session:
+            (olga,) = session.scalars(select(User))
+            assert olga.password_hash == ""
+        new = hash_password("another correct horse")
+        operations.run(STRANGER, "participants.redeem_code", code=code[1], password_hash=new)
+        with pytest.raises(InvalidInputError, match="unknown, used already"):
+            operations.run(STRANGER, "participants.redeem_code", code=code[1], password_hash=new)
+        kinds = [entry.kind for entry in operations.services.log.entries(1, 99)]
+        assert kinds == ["exchange.roles", "participant.password_reset", "participant.password_changed"]
+    finally:
+        operations.database.dispose()
 
 
 def test_a_weak_password_is_refused_with_the_mend(run: Any) -> None:

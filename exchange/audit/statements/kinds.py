@@ -16,9 +16,12 @@ from exchange.audit.statements.vocabulary import (
 )
 from ledger.attestation import GENESIS
 from ledger.schema import ID, Kind, Maybe, OneOf, Party
+from ledger.succession import KEYS
 
 LOG = (
     kind(GENESIS, EXCHANGE, "origin log_key statement_key", "the log is this one, under these keys; entry 0"),
+    kind(KEYS, EXCHANGE, "", "from the next entry on the exchange's keys are these; signed by the key before",
+         optional="log_key statement_key retired_log_key"),
 )  # fmt: skip
 
 # A person of the exchange belongs to no organisation.

@@ -174,6 +174,7 @@ FIELDS: dict[str, Meaning] = {
     # The log itself.
     "origin": (TEXT, "the log's name"),
     "log_key": (TEXT, "the log's verifier key"),
+    "retired_log_key": (TEXT, "a former verifier key of the log, whose private half is destroyed"),
     "statement_key": (PUBLIC_KEY, "the exchange's statement key"),
 }
 # What can be a person's name or somebody's own words.

@@ -47,7 +47,7 @@ def test_a_checkpoint_of_a_fork_is_not_extended(embedded: Any, old: Path, tmp_pa
     size = int(old.read_text().split("\n")[1])
     # The log's own key has signed another history of the same size.
     forked = tmp_path / "forked"
-    forked.write_text(checkpoint.sign(log.origin, size, b"\7" * 32, log.notary._key))
+    forked.write_text(checkpoint.sign(log.origin, size, b"\7" * 32, log.notary._keys[0]))
     new = tmp_path / "new"
     new.write_text(embedded.client().get(f"/checkpoint?old={size}").text)
     assert main(["consistency", str(forked), str(new), "--key", log.vkey]) == 1

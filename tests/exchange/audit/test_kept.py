@@ -36,7 +36,7 @@ def decoded(text: str) -> str:
 
 def forked(log: Any, size: int, root: bytes = b"\7" * 32) -> str:
     """A checkpoint that the log's own key signed over another history."""
-    return checkpoint.sign(log.origin, size, root, log.notary._key)
+    return checkpoint.sign(log.origin, size, root, log.notary._keys[0])
 
 
 def test_an_answer_proves_that_the_log_extends_what_the_caller_kept(sqlite_exchange: Any) -> None:

@@ -92,3 +92,20 @@ def test_only_its_own_firm_removes_a_draft_and_only_without_content(embedded: An
     assert (answer.status_code, answer.json["code"]) == (409, "draft-has-content")
     empty = embedded.dataset(firm)
     assert embedded.exchange.client(firm).delete(f"/api/v1/datasets/{empty}").json["state"] == "removed"
+
+
+def test_several_drafts_are_removed_at_once_and_nobody_elses(embedded: Any, visitor: Any) -> None:
+    firm, other = embedded.exchange.firm("Maker"), embedded.exchange.firm("Other")
+    drafts = [embedded.dataset(firm) for _ in range(3)]
+    full, foreign = embedded.dataset(firm), embedded.dataset(other)
+    embedded.upload(firm, full, CSV)
+    reader = visitor(embedded.exchange, firm)
+    page = reader.get("/datasets")
+    assert all(f'value="{draft}" form="remove-drafts"' in page for draft in drafts)
+    assert f'value="{full}" form="remove-drafts"' not in page
+    reader.send("/datasets", "/datasets/remove", dataset=drafts[:2])
+    assert "2 drafts are removed." in reader.get("/datasets")
+    reader.send("/datasets", "/datasets/remove", dataset=[drafts[2], full, foreign])
+    assert "1 of 3 are removed" in reader.get("/datasets")
+    assert {item["id"] for item in embedded.exchange.client(firm).get("/api/v1/datasets").json["items"]} == {full}
+    assert visitor(embedded.exchange, other).get(f"/datasets/{foreign}/manage")

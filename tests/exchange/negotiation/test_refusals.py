@@ -208,6 +208,20 @@ def test_an_illegal_step_says_what_is_allowed_and_changes_nothing(market: Any) -
     assert _count(market, NegotiationEvent) == 1
 
 
+def test_who_signs_a_second_time_learns_who_did_it_and_what_to_do(sqlite_market: Any) -> None:
+    """Two windows, or two colleagues, at once: the second is told in plain words."""
+    negotiation = sqlite_market.request()
+    sqlite_market.run(sqlite_market.provider, "negotiation.agree", negotiation=negotiation)
+    with pytest.raises(ConflictError) as refused:
+        sqlite_market.run(sqlite_market.provider, "negotiation.agree", negotiation=negotiation)
+    assert refused.value.code == "illegal-transition"
+    reason, mend = refused.value.text("en")
+    assert f"This was signed already: by {sqlite_market.provider.name} (provider) at " in reason
+    assert "load the page anew" in mend
+    assert f"{sqlite_market.provider.name}（提供方）已于" in refused.value.text("zh")[0]
+    assert "AGREED" not in reason
+
+
 def test_the_other_sides_step_is_refused(sqlite_market: Any) -> None:
     negotiation = sqlite_market.request()
     with pytest.raises(ConflictError) as refused:

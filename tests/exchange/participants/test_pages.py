@@ -155,3 +155,19 @@ def test_nobody_but_the_operator_decides_about_an_organisation(sqlite_exchange: 
     path = f"/participants/{firm.participant}/{act}"
     for actor in (other, sqlite_exchange.staff("auditor"), sqlite_exchange.staff("supervisor")):
         visitor(sqlite_exchange, actor).send("/account", path, 403, reason="Because.", email="a@b.example")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_all_that_is_wrong_with_a_registration_is_said_at_once_in_our_own_words(
+    sqlite_exchange: Any, visitor: Any, language: str
+) -> None:
+    wrong = {
+        "name": "x", "credit_code": "123", "industry": "gears", "evidence": "short", "custody": "self-held",
+        "signing_public_key": "", "encryption_public_key": "AAAA", "owner_name": "", "email": "nobody", "password": "x",
+        "repeated": "y",
+    }  # fmt: skip
+    page = visitor(sqlite_exchange, None, language).send("/register", "/register", 422, **wrong).text
+    for field in wrong.keys() - {"custody"}:
+        assert f'id="{field}-error"' in page, field
+    for words in ("This field is required", "Field must be", "该字段是必填", "This is not a valid"):
+        assert words not in page

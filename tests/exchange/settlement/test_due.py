@@ -56,7 +56,7 @@ def refuse(monkeypatch: pytest.MonkeyPatch) -> Any:
     "error", [ConflictError(("No.", "\u4e0d\u3002"), "Mend it."), RuntimeError("a fault of the program")]
 )
 def test_one_that_fails_holds_up_no_other_and_is_shown_with_its_reason(
-    market: Any, refuse: Any, error: Exception
+    market: Any, refuse: Any, visitor: Any, error: Exception
 ) -> None:
     first, broken, last = due(market, 3)
     refuse[broken] = error
@@ -71,7 +71,11 @@ def test_one_that_fails_holds_up_no_other_and_is_shown_with_its_reason(
     assert shown["fault"]["type"] == type(error).__name__
     # A look at what belongs to others is an entry.
     assert market.exchange.operations.services.log.entry(before).kind == "audit.read"
+    page = visitor(market.exchange, market.exchange.staff("operator")).get("/accounts/faults")
+    assert broken[:12] in page
+    assert shown["fault"]["reason"][0] in page
     for other in (market.provider, market.exchange.staff("auditor")):
+        visitor(market.exchange, other).get("/accounts/faults", 403)
         assert market.exchange.client(other).get("/api/v1/accounts/faults").status_code == 403
 
 
