@@ -371,7 +371,11 @@ def test_a_changed_opening_is_named(filled):
         rows = connection.execute(sa.text("SELECT statement_id, packed FROM ledger_openings"))
         packed = {bytes(row.statement_id): bytes(row.packed) for row in rows}
     change = "UPDATE ledger_openings SET packed = :p WHERE statement_id = :s"
-    for index, altered in ((3, lambda data: data[:-1] + b"!"), (4, lambda data: data[:100]), (6, lambda data: b"")):
+    for index, altered in (
+        (3, lambda data: data[:-1] + bytes([data[-1] ^ 1])),
+        (4, lambda data: data[:100]),
+        (6, lambda data: b""),
+    ):
         key = uuid.UUID(filled.entry(index).statement_id).bytes
         attacker.do(change, p=altered(packed[key]), s=key)
     attacker.do("DELETE FROM ledger_openings WHERE statement_id = :s", s=uuid.UUID(filled.entry(2).statement_id).bytes)
