@@ -222,6 +222,6 @@ def faults() -> Any:
 
 
 @pytest.fixture(scope="session")
-def whole() -> Callable[[int, int], int]:
-    """Return a function that chooses between the short and the whole size of a test of crashes (`make test-crash`)."""
+def whole() -> Callable[[Any, Any], Any]:
+    """Return a function that chooses between the short and the whole form of a test of crashes (`make test-crash`)."""
     return lambda short, full: full if _IS_WHOLE else short

@@ -22,7 +22,7 @@ _SPEC.loader.exec_module(_SERVER)  # type: ignore[union-attr]
 
 
 def test_a_full_disk_is_a_503_with_words_and_the_same_key_returns_the_receipt_once_there_is_space(
-    tmp_path: Path, small_disk: Any, whole: Callable[[int, int], int], record_property: Callable[..., None]
+    tmp_path: Path, small_disk: Any, whole: Callable[[Any, Any], Any], record_property: Callable[..., None]
 ) -> None:
     server = _SERVER.prepare(tmp_path)
     before = small_disk.words(server.home, "32m")

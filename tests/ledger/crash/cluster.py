@@ -115,9 +115,12 @@ class Cluster:
         process, self.process = self.process, None
         if process is not None and process.poll() is None:
             process.send_signal(signal.SIGSTOP)
-            for pid in [*_children(process.pid), process.pid]:
+            children = _children(process.pid)
+            for pid in [*children, process.pid]:
                 os.kill(pid, signal.SIGKILL)
             process.wait(30)
+            while any(_lives(pid) for pid in children):
+                time.sleep(0.001)
             self._forget_memory()
 
     def _forget_memory(self) -> None:
@@ -136,6 +139,13 @@ class Cluster:
 
 def _children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
 
 
 def make(folder: Path, **settings: str) -> Cluster:

@@ -106,9 +106,10 @@ class Nursery:
 
     def end(self) -> None:
         """Let nothing survive the test."""
-        for running in self._started:
-            running.kill()
-        self._process.communicate(timeout=20)
+        if self._process.poll() is None:
+            for running in self._started:
+                running.kill()
+            self._process.communicate(timeout=20)
 
 
 @pytest.fixture
