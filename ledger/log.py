@@ -321,7 +321,7 @@ class Log(Generic[C]):
             raise NotFoundError("no such statement was committed to the log")
         if view.index is None or view.leaf is None:
             return None
-        self.notary.stored(view.checkpoint, by_us=False)
+        self.notary.stored(view.checkpoint)
         stored = view.checkpoint
         if stored is not None and stored.size == view.frontier.size and self._is_own(stored):
             return view.index, view.leaf, stored

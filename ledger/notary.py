@@ -65,12 +65,10 @@ class Notary:
             return newest
         return newest if time.monotonic() - self._stored_at >= STORE_SECONDS else None
 
-    def stored(self, signed: StoredCheckpoint | None, by_us: bool = True) -> None:
-        """Take note that a checkpoint of this size stands in the storage."""
+    def stored(self, signed: StoredCheckpoint | None) -> None:
+        """Take note that a checkpoint of this size, or a larger one, stands in the storage, whoever has stored it."""
         if signed is not None and signed.size > self._stored_size:
-            self._stored_size = signed.size
-            if by_us:
-                self._stored_at = time.monotonic()
+            self._stored_size, self._stored_at = signed.size, time.monotonic()
 
     def mark(self) -> int:
         """Return the size that a database must have at least; 0 without a high-water mark."""

@@ -133,7 +133,8 @@ class Sequencer:
                 turn.announce()
             due = self._notary.due(idle=placed is None)
             if due is not None:
-                self._notary.stored(due, turn.keep(due, time.monotonic() + _STATEMENT_SECONDS))
+                turn.keep(due, time.monotonic() + _STATEMENT_SECONDS)
+                self._notary.stored(due)
             if len(ids) < turn.batch:
                 self._scrub()
                 turn.wait(_LOOK_SECONDS)
@@ -151,7 +152,8 @@ class Sequencer:
         due = self._notary.due(idle=True)
         if due is not None:
             with suppress(LedgerError):
-                self._notary.stored(due, self._storage.add_checkpoint(due, time.monotonic() + 1.0))
+                self._storage.add_checkpoint(due, time.monotonic() + 1.0)
+                self._notary.stored(due)
 
     def _scrub(self) -> None:
         """Remove the traces of erasures that could not be removed when they were made."""

@@ -1,10 +1,14 @@
 """The thread that sequences: it answers its own process, others hear of it, and another takes over when it dies."""
 
+import errno
+import fcntl
 import itertools
 import json
+import os
 import signal
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -157,6 +161,36 @@ def test_whoever_has_no_turn_leaves_the_sequencing_to_who_has(postgresql_log, re
 
 
 @pytest.mark.postgresql
+def test_the_thread_survives_a_process_without_files_to_spare_and_files_beyond_the_first_thousand(
+    started, record, monkeypatch
+):
+    pipe, refused = os.pipe, []
+
+    def none_left():
+        refused.append(1)
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("ledger.storage.sql.turn.os.pipe", none_left)
+    log = started()
+    wait_until(lambda: len(refused) > 1)
+    assert "Too many open files" in log._sequencer.trouble
+
+    def far():
+        ends = pipe()
+        moved = tuple(fcntl.fcntl(end, fcntl.F_DUPFD, 1500) for end in ends)
+        for end in ends:
+            os.close(end)
+        return moved
+
+    monkeypatch.setattr("ledger.storage.sql.turn.os.pipe", far)
+    wait_until(lambda: holders(log))
+    for index in (1, 2, 3):
+        assert log.receipt(record(log), timeout=30).index == index
+        time.sleep(0.25)
+    require_whole(log, 4)
+
+
+@pytest.mark.postgresql
 def test_who_waits_in_vain_is_told_what_the_thread_met_with(started, record, monkeypatch):
     """A full disk, for one, stops the sequencing of statements that were committed; their receipts come later."""
     log = started()
@@ -260,17 +294,21 @@ def test_where_every_step_sequences_itself_the_thread_stores_the_newest_checkpoi
 
 
 def test_checkpoints_are_stored_every_256_entries_and_every_second(sqlite_log, record, monkeypatch):
-    stored_at = sqlite_log.notary._stored_at
-    assert stored_at == float("-inf") or stored_at <= time.monotonic()
-    sizes = lambda: [item.size for item in sqlite_log.storage.checkpoints()]  # noqa: E731
-    for _ in range(300):
-        sqlite_log.receipt(record(sqlite_log))
-    within = sizes()
-    assert 1 in within
-    assert all(after - before <= 257 for before, after in itertools.pairwise([*within, 301]))
-    assert len(within) < 60
-    monkeypatch.setattr(sqlite_log.notary, "_stored_at", time.monotonic() - 2)
-    record(sqlite_log)
-    assert sizes()[-1] == 301
-    assert sqlite_log.latest().size == 302
-    require_whole(sqlite_log, 302)
+    clock = [time.monotonic() + 10]
+    monkeypatch.setattr("ledger.notary.time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    def stored(appends, seconds):
+        """Return how many checkpoints so many appends stored, in so long a time."""
+        before = len(list(sqlite_log.storage.checkpoints()))
+        for _ in range(appends):
+            sqlite_log.receipt(record(sqlite_log))
+            clock[0] += seconds / appends
+        return len(list(sqlite_log.storage.checkpoints())) - before
+
+    assert 4 <= stored(60, 5) <= 7
+    assert stored(20, 0) <= 1
+    assert 1 <= stored(300, 0.5) <= 2
+    sizes = [item.size for item in sqlite_log.storage.checkpoints()]
+    assert all(after - before <= 257 for before, after in itertools.pairwise([*sizes, 381]))
+    assert sqlite_log.latest().size == 381
+    require_whole(sqlite_log, 381)

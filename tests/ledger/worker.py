@@ -28,7 +28,9 @@ from ledger.storage.sql import SqlStorage, forget_readonly
 def make_engine(url: str) -> sa.Engine:
     """Return an engine configured as in production: WAL, synchronous=FULL, writers begin IMMEDIATE."""
     if not url.startswith("sqlite"):
-        return sa.create_engine(url, pool_size=20, connect_args={"application_name": str(os.getpid())})
+        return sa.create_engine(
+            url, pool_size=20, pool_pre_ping=True, connect_args={"application_name": str(os.getpid())}
+        )
     engine = sa.create_engine(
         url,
         module=pysqlite3.dbapi2,

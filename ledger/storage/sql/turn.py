@@ -32,10 +32,14 @@ class Turn:
         self._leads = False
         self._gate = threading.Lock()
         self._heard: set[str] = set()
-        self._seen, self._waker = os.pipe()
+        self._connection: Any = None
+        try:
+            self._seen, self._waker = os.pipe()
+        except OSError as error:
+            # Without files to spare now there may be some later, and the thread that waits here must live to see it.
+            raise LedgerUnavailableError(f"the log's turn cannot be waited for: {error}") from error
         os.set_blocking(self._waker, False)
         os.set_blocking(self._seen, False)
-        self._connection: Any = None
         try:
             pooled = engine.raw_connection()
             self._connection = pooled.driver_connection
@@ -86,7 +90,7 @@ class Turn:
         """Wait until somebody calls, in this process or another; return the channels that were heard."""
         deadline = time.monotonic() + timeout
         while not self._heard and (remaining := deadline - time.monotonic()) > 0:
-            ready, _, _ = select.select([self._connection.fileno(), self._seen], [], [], remaining)
+            ready = self._ready(remaining)
             if self._seen in ready:
                 os.read(self._seen, 4096)
                 self._heard.add(sql.WORK)
@@ -94,6 +98,14 @@ class Turn:
                 self._listen()
         heard, self._heard = self._heard, set()
         return heard
+
+    def _ready(self, timeout: float) -> set[int]:
+        """Return on which of the connection and the pipe something has arrived, after waiting for it."""
+        # Not `select`, which takes no file beyond the first thousand of a process.
+        poll = select.poll()
+        for file in (self._connection.fileno(), self._seen):
+            poll.register(file, select.POLLIN)
+        return {file for file, _ in poll.poll(timeout * 1000)}
 
     def wake(self) -> None:
         """End a wait, from another thread."""
