@@ -106,7 +106,7 @@ class Fingerprint:
 
     def code_digest(self) -> str:
         """`sha256:` and the digest of the buyer's code, to be committed before delivery and opened in a dispute."""
-        return "sha256:" + hashlib.sha256(_code(self.key, self.buyer)).hexdigest()
+        return "sha256:" + hashlib.sha256(code_of(self.key, self.buyer)).hexdigest()
 
 
 class Score(NamedTuple):
@@ -132,7 +132,7 @@ def mark(batch: Any, fingerprint: Fingerprint) -> Any:
     Nulls, NaN, infinities, and the values zero and one quantum stay as they are. Raises FingerprintError where a
     marked column is missing or holds other than floats or integers; decimals count as exact.
     """
-    code = _bits(_code(fingerprint.key, fingerprint.buyer))
+    code = _bits(code_of(fingerprint.key, fingerprint.buyer))
     for column in fingerprint.columns:
         index = batch.schema.get_field_index(column.name)
         if index < 0 or not _can_be_marked(batch.schema.field(index).type):
@@ -141,7 +141,7 @@ def mark(batch: Any, fingerprint: Fingerprint) -> Any:
                 f"“{column.name}”列不存在，或不是浮点数或整数，无法加标记。",
             )
         units = _units(batch.column(index), column.step)
-        chosen, position, flip = _choose(fingerprint.key, column.name, units.pairs, fingerprint.every)
+        chosen, position, flip = _choose(cell_key(fingerprint.key, column.name), units.pairs, fingerprint.every)
         rows, before = units.rows[chosen], units.whole[chosen]
         wanted = (before >> 1) * 2 + (code[position] ^ flip)
         low, high = column.bounds()
@@ -168,14 +168,39 @@ def detect(
     _check_key(key)
     if columns is None:
         columns = choose_columns(table)
+    keys = {column.name: cell_key(key, column.name) for column in columns}
+    votes = votes_of(table, keys, columns, every)
+    scores = [Score(buyer, score_of(votes, code_of(key, buyer))) for buyer in candidates]
+    return sorted(scores, key=lambda score: (-score.score, score.buyer))
+
+
+def votes_of(table: Any, keys: Mapping[str, bytes], columns: Sequence[MarkedColumn], every: int) -> NDArray[np.float64]:
+    """For every position of a code, how many pieces of evidence in the table speak for one more than for zero.
+
+    `keys` are the columns' cell keys; columns that the table lacks are passed over.
+    """
     votes = np.zeros(CODE_BITS)
     for column in columns:
         index = table.schema.get_field_index(column.name)
         if index >= 0 and _is_number(table.schema.field(index).type):
-            votes += _votes(table.column(index), key, column, every)
+            votes += _votes(table.column(index), keys[column.name], column, every)
+    return votes
+
+
+def score_of(votes: NDArray[np.float64], code: bytes) -> float:
+    """The votes times the code of ±1, by the length of the votes; a code that has nothing to do with them gives about 0 ± 1."""
     norm = float(np.linalg.norm(votes)) or 1.0
-    scores = [Score(buyer, float(votes @ (_bits(_code(key, buyer)) * 2.0 - 1.0)) / norm) for buyer in candidates]
-    return sorted(scores, key=lambda score: (-score.score, score.buyer))
+    return float(votes @ (_bits(code) * 2.0 - 1.0)) / norm
+
+
+def cell_key(key: bytes, column: str) -> bytes:
+    """The key that chooses the marked pairs of one column: it opens that column's marks and nothing else."""
+    return _derive(key, b"cell", column, 32)
+
+
+def code_of(key: bytes, buyer: str) -> bytes:
+    """The buyer's code; its SHA-256 is committed before delivery."""
+    return _derive(key, b"code", buyer, CODE_BITS // 8)
 
 
 def choose_columns(sample: Any, plan: Plan | None = None) -> tuple[MarkedColumn, ...]:
@@ -229,7 +254,7 @@ def _mark_of(rule: ColumnRule, digits: Mapping[str, str]) -> str | None:
 
 def _votes(array: Any, key: bytes, column: MarkedColumn, every: int) -> NDArray[np.float64]:
     units = _units(array, column.step)
-    chosen, position, flip = _choose(key, column.name, units.pairs, every)
+    chosen, position, flip = _choose(key, units.pairs, every)
     signs = ((units.whole[chosen] & 1) ^ flip) * 2 - 1
     # Rows of one value are one piece of evidence: the majority among them counts once.
     _, first, inverse = np.unique(units.pairs[chosen], return_index=True, return_inverse=True)
@@ -314,13 +339,13 @@ def _is_number(kind: Any) -> bool:
 
 
 def _choose(
-    key: bytes, column: str, pairs: NDArray[np.int64], every: int
+    key: bytes, pairs: NDArray[np.int64], every: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Which pairs are marked, and of each its position in the code and its mask bit (AES-256 is the keyed function)."""
     blocks = np.zeros((len(pairs), 2), np.int64)
     blocks[:, 0] = pairs
     # ECB only evaluates the block cipher; a pair always gives the same answer, as it must.
-    encryptor = Cipher(algorithms.AES(_derive(key, b"cell", column, 32)), modes.ECB()).encryptor()  # noqa: S305
+    encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305
     answers = np.empty(blocks.size + 2, np.uint64)
     encryptor.update_into(blocks.data.cast("B") if len(pairs) else b"", answers.data.cast("B"))
     # A uniform 64-bit number lies below this for one pair in `every`.
@@ -328,10 +353,6 @@ def _choose(
     second = answers[1 : blocks.size : 2][chosen]
     position = (second % np.uint64(CODE_BITS)).astype(np.int64)
     return chosen, position, (second >> np.uint64(63)).astype(np.int64)
-
-
-def _code(key: bytes, buyer: str) -> bytes:
-    return _derive(key, b"code", buyer, CODE_BITS // 8)
 
 
 def _bits(code: bytes) -> NDArray[np.int64]:

@@ -3,7 +3,7 @@
 A sealed file is `salt (24) || commitment (32) || chunks`, as https://c2sp.org/chunked-encryption lays down
 with SHA-512 and AES-256-GCM: 16 KiB of plaintext a chunk, the last one always shorter, the nonce of chunk k
 being the base nonce XOR k. The key that opens it is 32 random bytes used for this one file; `wrap_key` hands
-it to the buyer (RFC 9180: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM). Every failure is a
+it to the buyer (RFC 9180: DHKEM(X25519, HKDF-SHA256) or the ML-KEM-768 hybrid, HKDF-SHA256, AES-256-GCM). Every failure is a
 `SealingError`.
 """
 
@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.hashes import SHA512
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from contracts.errors import SealingError
-from contracts.key_wrapping import EncryptionKey, unwrap_key, wrap_key
+from contracts.key_wrapping import EncryptionKey, HybridKey, unwrap_key, wrap_key
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -34,6 +34,7 @@ __all__ = [
     "KEY_BYTES",
     "SEALED_CHUNK_BYTES",
     "EncryptionKey",
+    "HybridKey",
     "OpenReader",
     "SealWriter",
     "new_key",

@@ -21,6 +21,7 @@ from contracts.sealing import (
     HEADER_BYTES,
     SEALED_CHUNK_BYTES,
     EncryptionKey,
+    HybridKey,
     OpenReader,
     SealWriter,
     new_key,
@@ -291,11 +292,12 @@ def test_the_reader_holds_no_more_than_its_window(monkeypatch: pytest.MonkeyPatc
     assert max(asked) <= 64 * SEALED_CHUNK_BYTES
 
 
-def test_a_wrapped_key_opens_for_its_recipient_alone() -> None:
-    recipient, other = EncryptionKey.generate(), EncryptionKey.generate()
+@pytest.mark.parametrize(("kind", "size"), [(EncryptionKey, 80), (HybridKey, 1_168)])
+def test_a_wrapped_key_opens_for_its_recipient_alone(kind: type, size: int) -> None:
+    recipient, other = kind.generate(), kind.generate()
     key = new_key()
     wrapped = wrap_key(key, recipient.public, b"agreement 1")
-    assert len(wrapped) == 80
+    assert len(wrapped) == size
     assert unwrap_key(wrapped, recipient.private, b"agreement 1") == key
     for private, info in [(other.private, b"agreement 1"), (recipient.private, b"agreement 2")]:
         with pytest.raises(SealingError):
@@ -305,9 +307,9 @@ def test_a_wrapped_key_opens_for_its_recipient_alone() -> None:
         altered[position] ^= 1
         with pytest.raises(SealingError):
             unwrap_key(bytes(altered), recipient.private, b"agreement 1")
-    for size in range(len(wrapped)):
+    for cut in range(len(wrapped)):
         with pytest.raises(SealingError):
-            unwrap_key(wrapped[:size], recipient.private, b"agreement 1")
+            unwrap_key(wrapped[:cut], recipient.private, b"agreement 1")
 
 
 @pytest.mark.parametrize("public", [b"", bytes(31), bytes(32), bytes(33), (1).to_bytes(32, "little")])
@@ -316,10 +318,20 @@ def test_an_unusable_public_key_is_refused(public: bytes) -> None:
         wrap_key(new_key(), public, b"")
 
 
-def test_a_key_pair_comes_back_from_its_private_half_and_never_prints_it() -> None:
-    pair = EncryptionKey.generate()
-    assert EncryptionKey(pair.private) == pair
+@pytest.mark.parametrize("kind", [EncryptionKey, HybridKey])
+def test_a_key_pair_comes_back_from_its_private_half_and_never_prints_it(kind: type) -> None:
+    pair = kind.generate()
+    assert kind(pair.private) == pair
     assert pair.private.hex() not in repr(pair)
     assert repr(pair.private) not in repr(pair)
     with pytest.raises(SealingError):
-        EncryptionKey(b"short")
+        kind(b"short")
+
+
+def test_a_key_wrapped_for_one_kind_of_recipient_does_not_open_for_the_other() -> None:
+    plain, hybrid = EncryptionKey.generate(), HybridKey.generate()
+    for mine, other in ((plain, hybrid), (hybrid, plain)):
+        with pytest.raises(SealingError):
+            unwrap_key(wrap_key(new_key(), mine.public, b""), other.private, b"")
+    with pytest.raises(SealingError):
+        wrap_key(new_key(), hybrid.public[:-32] + bytes(32), b"")
