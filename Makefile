@@ -16,7 +16,7 @@ CRASHES := tests/ledger/crash tests/journeys/test_crashes.py tests/journeys/test
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-virtualenv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-crash test-s3 test-witness test-interop test-chain contract lint lock translations bench clean
+.PHONY: help demo serve test test-crash test-s3 test-witness test-interop test-chain test-scale contract lint lock translations bench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,14 @@ test-chain: $(VENV)/.tested $(VYPER) $(if $(NODE),,$(ANVIL)) ## anchoring on a r
 	@EXCHANGE_TEST_VYPER=$(abspath $(VYPER)) $(if $(NODE),EXCHANGE_TEST_NODE=$(NODE) EXCHANGE_TEST_NODE_KEY=$(NODE_KEY),EXCHANGE_TEST_ANVIL=$(abspath $(ANVIL))) \
 		$(BIN)/python -m pytest tests/chain $(ARGS)
 
+test-scale: build/scale/.installed ## the same bytes from Dask, Ray Data and Spark, in an environment of its own (Spark needs Java 17)
+	@build/scale/bin/python -m pytest tests/contracts/desensitization/test_runners.py -p no:cacheprovider $(ARGS)
+
+build/scale/.installed: requirements-scale.lock
+	@$(PYTHON) -m venv build/scale
+	@build/scale/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-scale.lock
+	@touch $@
+
 contract: $(VENV)/.tested $(VYPER) ## compile the contract's source into its artefact
 	@$(BIN)/python tests/chain/recompile.py $(abspath $(VYPER)) > $(CHAIN)/AnchorChain.json
 	@cp $(CHAIN)/AnchorChain.json ledger/anchors/ethereum/AnchorChain.json
@@ -91,6 +99,7 @@ lock: $(BIN)/python ## renew the locked requirements
 	@$(BIN)/uv pip compile pyproject.toml --group build --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --group build --group test --extra s3 --extra ethereum --extra timestamps --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements-test.lock
 	@$(BIN)/uv pip compile --group contract --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements-contract.lock
+	@$(BIN)/uv pip compile --group scale --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements-scale.lock
 
 translations: $(VENV)/.tested ## find the texts of the pages anew and compile the Chinese ones; write what is missing into messages.po
 	@mkdir -p build
