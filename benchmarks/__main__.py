@@ -9,7 +9,11 @@ import sys
 # Each module has `figures(*, quick)`, which yields its figures as they are measured.
 BENCHMARKS = {"exchange": "negotiation", "web": "web", "desensitization": "desensitization", "ledger": "ledger"}
 # These take longer than anybody waits, and run only when they are named.
-SLOW = {"ledger-memory": "ledger.memory"}
+SLOW = {
+    "ledger-memory": "ledger.memory",
+    "desensitization-methods": "desensitization_methods",
+    "tracing": "desensitization_tracing",
+}
 
 
 def main() -> int:
