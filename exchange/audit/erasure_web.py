@@ -22,7 +22,7 @@ from ledger.entry import Entry, Erased
 
 class ErasureForm(FlaskForm):
     fields = SelectMultipleField(_("Fields"), [InputRequired(_("Choose at least one field."))])
-    reason = TextAreaField(_("Reason"), [InputRequired(), Length(2, 2000)])
+    reason = TextAreaField(_("Reason of the erasure"), [InputRequired(), Length(2, 2000)])
     understood = BooleanField(
         _("What is erased cannot be brought back by anybody."), [InputRequired(_("Confirm that you know this."))]
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import re
 from typing import Any
 
@@ -109,3 +110,16 @@ def test_several_drafts_are_removed_at_once_and_nobody_elses(embedded: Any, visi
     assert "1 of 3 are removed" in reader.get("/datasets")
     assert {item["id"] for item in embedded.exchange.client(firm).get("/api/v1/datasets").json["items"]} == {full}
     assert visitor(embedded.exchange, other).get(f"/datasets/{foreign}/manage")
+
+
+def test_the_provider_reads_in_its_own_preview_what_the_buyers_mark_may_change(embedded: Any, visitor: Any) -> None:
+    firm = embedded.exchange.firm("Maker")
+    dice = random.Random(7)
+    lines = ["speed,state", *(f"{dice.gauss(60, 8):.2f},{dice.randrange(4)}" for _ in range(3_000))]
+    dataset = embedded.prepared(firm, "\n".join(lines).encode())
+    offer = embedded.draft(firm, dataset)
+    assert any(rule.get("mark") for rule in embedded.row(offer).plan["columns"])
+    shown = visitor(embedded.exchange, firm).get(f"/offers/{offer}/edit")
+    assert "The plan as the buyer reads it" in shown
+    assert "carries the buyer&#39;s mark" in shown
+    assert "承载买方的数字指纹" in visitor(embedded.exchange, firm, "zh").get(f"/offers/{offer}/edit")
