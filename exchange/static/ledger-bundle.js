@@ -42,7 +42,8 @@
     return V.join(...parts);
   }
 
-  // Returns [{ index, receipt, body, openings }] in the order of the entries. Throws for what is no bundle.
+  // Returns { note, items: [{ index, receipt, body, openings }] } in the order of the entries; `openings` is text for readOpenings.
+  // Throws for what is no bundle.
   async function readBundle(bytes) {
     const files = directory(bytes), indexes = [];
     for (const name of files.keys()) {
@@ -55,15 +56,23 @@
       if (!files.has(name)) V.fail(`the bundle lacks ${name}`);
       return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(await unpack(bytes, files.get(name), name));
     };
-    const found = [];
+    const note = await text("checkpoint"), items = [];
     for (const index of indexes.sort((left, right) => (left < right ? -1 : 1))) {
-      const opened = JSON.parse(await text(`openings/${index}.json`)).openings;
-      const openings = Object.fromEntries(Object.entries(opened).map(([name, item]) => (
-        [name, item.erased ? null : { salt: V.fromBase64(item.salt), value: item.value }])));
-      found.push({ index, receipt: { proof: await text(`proofs/${index}.tlog-proof`), stated: {} }, body: await text(`entries/${index}.json`), openings });
+      const [proof, body, openings] = [await text(`proofs/${index}.tlog-proof`), await text(`entries/${index}.json`), await text(`openings/${index}.json`)];
+      items.push({ index, receipt: { proof, stated: {} }, body, openings });
     }
-    return found;
+    return { note, items };
   }
 
-  globalThis.ledgerBundle = { readBundle };
+  // Returns the openings of an entry by name, null for an erased one.
+  function readOpenings(text, entry) {
+    const found = JSON.parse(text);
+    // In any other form a reader of the file might see another value than the one that is judged.
+    if (V.canonical(found) !== text) V.fail("the openings are not in canonical form");
+    if (found.statement_id !== entry.id) V.fail("the openings are of another statement");
+    return Object.fromEntries(Object.entries(found.openings).map(([name, item]) => (
+      [name, item.erased === true ? null : { salt: V.fromBase64(item.salt), value: item.value }])));
+  }
+
+  globalThis.ledgerBundle = { readBundle, readOpenings };
 })();

@@ -41,7 +41,7 @@
       define(policy, rest[0], { key: await V.parseKey(rest[1], SIZES) });
     } else if (kind === "group" && rest.length >= 3) {
       const [name, threshold, ...members] = rest;
-      const needed = { any: 1, all: members.length }[threshold] || Number(/^[1-9][0-9]{0,5}$/.test(threshold) ? threshold : 0);
+      const needed = new Map([["any", 1], ["all", members.length]]).get(threshold) || Number(/^[1-9][0-9]{0,5}$/.test(threshold) ? threshold : 0);
       if (needed < 1 || needed > members.length) V.fail(`${threshold} is no threshold for ${members.length} members`);
       for (const member of members) {
         const found = policy.names.get(member);

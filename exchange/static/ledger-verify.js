@@ -220,6 +220,9 @@
 
   // RFC 8785: JSON.stringify writes numbers and strings as it demands, and sort() orders names as it demands.
   function canonical(value) {
+    if (typeof value === "string") encode(value);
+    // Beyond these JSON.parse has rounded what was written; from 1e21 on a canonical number has an exponent.
+    if (Number.isInteger(value) && !Number.isSafeInteger(value) && Math.abs(value) < 1e21) fail("an integer is beyond 2^53 - 1");
     if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
     if (value === null || typeof value !== "object") return JSON.stringify(value);
     return `{${Object.keys(value).sort().map((name) => `${JSON.stringify(name)}:${canonical(value[name])}`).join(",")}}`;
@@ -232,9 +235,10 @@
   // Checks each opening {salt, value} against its commitment, and the statement's signature where it is open. An erased
   // opening is null: its commitment stays, and nothing is claimed of it. Returns how many are open and erased, and who signed.
   async function verifyOpenings(entry, openings) {
-    const found = { open: 0, erased: 0, signed: false, key: "" };
+    const found = { open: 0, erased: 0, signed: false, key: "" }, commitments = new Map([...Object.entries(entry.commitments), ["signature", entry.signature]]);
+    for (const name of commitments.keys()) if (!Object.hasOwn(openings, name)) fail(`the opening of ${name} is missing`);
     for (const [name, opening] of Object.entries(openings)) {
-      const expected = name === "signature" ? entry.signature : entry.commitments[name];
+      const expected = commitments.get(name);
       if (!expected) fail(`the entry does not commit to a field ${name}`);
       if (opening === null) { found.erased += 1; continue; }
       if (await commitment(entry.kind, name, opening.salt, opening.value) !== expected) fail(`the field ${name} is not what was committed to`);

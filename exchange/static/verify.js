@@ -237,19 +237,21 @@
     }
 
     async function ofBundle(verdict, policy) {
-      const items = await B.readBundle(bundle), failed = [], counted = { open: 0, erased: 0, signed: 0 };
+      const { note, items } = await B.readBundle(bundle), failed = [], counted = { open: 0, erased: 0, signed: 0 };
       let newest = null, wrong = "", damaged = "", signature = null, witnesses = null;
       for (const item of items) {
         const judged = await T.judgeReceipt(item.receipt, item.body, policy);
         const bad = judged.checks.find((check) => check.ok === false && check.name !== "witnesses");
-        const place = judged.proof.index === item.index;
-        if (bad || !place) { failed.push(item.index); wrong = wrong || (bad ? bad.reason : "it is the proof of another place"); }
+        const isOther = judged.proof.index !== item.index && "it is the proof of another place";
+        // Signature and witnesses are told once, so all receipts stand under one checkpoint.
+        const isApart = judged.proof.note !== note && "it is under another checkpoint than the bundle";
+        if (bad || isOther || isApart) { failed.push(item.index); wrong ||= bad ? bad.reason : isOther || isApart; }
         signature = signature || judged.checks.find((check) => check.name === "signature");
         witnesses = witnesses || judged.checks.find((check) => check.name === "witnesses");
         if (judged.checkpoint && (!newest || judged.checkpoint.size > newest.size)) newest = judged.checkpoint;
         if (!judged.entry) continue;
         try {
-          const found = await V.verifyOpenings(judged.entry, item.openings);
+          const found = await V.verifyOpenings(judged.entry, B.readOpenings(item.openings, judged.entry));
           counted.open += found.open; counted.erased += found.erased; counted.signed += Number(found.signed);
         } catch (error) { damaged = damaged || `${item.index}: ${error.message}`; }
       }

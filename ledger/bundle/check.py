@@ -210,8 +210,9 @@ class _Checker:
         problems, values = [], {}
         expected = {*entry.commitments, SIGNATURE}
         problems += [f"the opening of {name!r} is missing" for name in sorted(expected - openings.keys())]
+        problems += [f"the entry does not commit to a field {name!r}" for name in sorted(openings.keys() - expected)]
         for name, opening in openings.items():
-            if opening is None:
+            if opening is None or name not in expected:
                 continue
             try:
                 verify_opening(entry, name, opening)

@@ -65,8 +65,12 @@ class Site:
 
     def fork(self, size: int) -> str:
         """Return a checkpoint that the same key has signed over another history of the same size."""
+        return self.signed(size, b"\7" * 32)
+
+    def signed(self, size: int, root: bytes) -> str:
+        """Return a checkpoint of the log's key."""
         key = SigningKey.from_seed(self.trade.exchange.operations.services.keystore.secret(LOG))
-        return checkpoint.sign(self.log.origin, size, b"\7" * 32, key)
+        return checkpoint.sign(self.log.origin, size, root, key)
 
     def receipt(self, kind: str = "transfer.started") -> tuple[Any, Any]:
         """Return (entry, receipt) of the first entry of a kind."""

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from ledger import checkpoint
+from ledger.bundle import verify_bundle
+from ledger.canonical import decode, encode
 from ledger.cosignature import Cosigner
 from ledger.note import ML_DSA_44_COSIGNATURE
-from ledger.receipt import parse_proof
+from ledger.receipt import format_proof, parse_proof
 from ledger.signatures import SigningKey
 
 pytestmark = pytest.mark.browser
@@ -142,6 +144,7 @@ def test_a_policy_of_ones_own_demands_its_witnesses(site: Any, page: Any) -> Non
     for broken in (
         "quorum none",
         policy.replace("two 2", "two 4"),
+        policy.replace("two 2", "two constructor"),
         policy.replace("quorum two", "quorum three"),
         policy + "quorum two\n",
     ):
@@ -217,6 +220,38 @@ def test_a_bundle_is_dropped_and_all_its_receipts_and_values_are_judged(site: An
     # A receipt that is brought afterwards is judged by itself again.
     assert site.dropped(page, "step.tlog-proof", site.receipt()[1].proof.encode())[0] == "good"
     assert site.dropped(page, "large.txt", b"x" * 1_000_001)[1] == {"receipt": "bad"}
+
+
+def test_the_browser_refuses_a_bundle_wherever_the_library_does(site: Any, page: Any, tmp_path: Path) -> None:
+    whole = tmp_path / "whole.zip"
+    whole.write_bytes(site.trade.client(site.trade.consumer).get("/api/v1/ledger/bundles/participant").data)
+    with zipfile.ZipFile(whole) as source:
+        files = {name: source.read(name) for name in source.namelist()}
+    index = max(int(name[8:-5]) for name in files if name.startswith("entries/"))
+    size = checkpoint.unsafe_parse(files["checkpoint"].decode()).size - 1
+    earlier = format_proof(index, site.log.inclusion_proof(index, size), site.signed(size, site.log.root(size)))
+    opened = decode(files[f"openings/{index}.json"])
+    values = opened["openings"]
+    signer = b'"signer":' + encode(values["signer"])
+    proof, told = f"proofs/{index}.tlog-proof", f"openings/{index}.json"
+    text = files[told]
+    # Each holds by itself; together they could show one value or one witnessed tree, and prove another.
+    for name, changed, check in (
+        (proof, earlier.encode(), "bundle"),
+        (told, encode(opened | {"openings": {key: values[key] for key in values if key != "signer"}}), "bundle-openings"),
+        (told, encode(opened | {"openings": values | {"constructor": {"erased": True, "by": "x"}}}), "bundle-openings"),
+        (told, encode(opened | {"statement_id": "urn:uuid:" + "0" * 36}), "bundle-openings"),
+        (told, text.replace(signer, b'"signer":{"salt":"","value":"another"},' + signer), "bundle-openings"),
+        (told, text + b"\n", "bundle-openings"),
+    ):  # fmt: skip
+        assert changed != text
+        with zipfile.ZipFile(tmp_path / "changed.zip", "w") as target:
+            for item, data in files.items():
+                target.writestr(item, changed if item == name else data)
+        named = {item.name for item in verify_bundle(tmp_path / "changed.zip", site.log.vkey).problems}
+        assert named & {"inclusion", "opening"}, changed
+        found, checks = site.dropped(page, "b.zip", (tmp_path / "changed.zip").read_bytes())
+        assert (found, checks[check]) == ("bad", "bad"), changed
 
 
 def test_a_log_that_cannot_be_asked_is_not_accused(site: Any) -> None:
