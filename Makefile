@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 DATA ?=
 ROWS ?= 20000
 CHAIN := build/chain
+PEERS := build/peers
 # A real node for `make test-chain`: this binary, or whatever node answers at the address NODE (with a funded key in NODE_KEY,
 # where it is no test node).
 ANVIL ?= $(CHAIN)/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil
@@ -16,7 +17,7 @@ CRASHES := tests/ledger/crash tests/journeys/test_crashes.py tests/journeys/test
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-virtualenv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-crash test-s3 test-witness test-interop test-chain test-scale contract lint lock translations bench clean
+.PHONY: help demo serve test test-crash test-s3 test-witness test-interop test-chain test-scale contract lint lock translations bench bench-contracts clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -98,6 +99,7 @@ lock: $(BIN)/python ## renew the locked requirements
 	@$(PIP) uv
 	@$(BIN)/uv pip compile pyproject.toml --group build --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --group build --group test --extra s3 --extra ethereum --extra timestamps --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements-test.lock
+	@$(BIN)/uv pip compile --group peers --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements-peers.lock
 	@$(BIN)/uv pip compile --group contract --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements-contract.lock
 	@$(BIN)/uv pip compile --group scale --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet -o requirements-scale.lock
 
@@ -109,6 +111,15 @@ translations: $(VENV)/.tested ## find the texts of the pages anew and compile th
 
 bench: $(VENV)/.tested ## print one JSON line a figure, measured against a peer or a limit in the same run
 	@$(BIN)/python -m benchmarks
+
+bench-contracts: $(VENV)/.tested ## policies beside a Cedar engine and an ODRL engine, where these can be installed
+	@$(MAKE) --silent $(PEERS)/.installed || echo "The peers cannot be installed here; the figures say so." >&2
+	@BENCH_PEERS=$(PEERS)/bin/python $(BIN)/python -m benchmarks contracts
+
+$(PEERS)/.installed: requirements-peers.lock
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-peers.lock
+	@touch $@
 
 bench-%: $(VENV)/.tested # bench-exchange, bench-web, bench-desensitization and bench-ledger print the figures of one part
 	@$(BIN)/python -m benchmarks $*

@@ -7,7 +7,13 @@ import importlib
 import sys
 
 # Each module has `figures(*, quick)`, which yields its figures as they are measured.
-BENCHMARKS = {"exchange": "negotiation", "web": "web", "desensitization": "desensitization", "ledger": "ledger"}
+BENCHMARKS = {
+    "exchange": "negotiation",
+    "web": "web",
+    "desensitization": "desensitization",
+    "ledger": "ledger",
+    "contracts": "contracts",
+}
 # These take longer than anybody waits, and run only when they are named.
 SLOW = {
     "ledger-memory": "ledger.memory",
