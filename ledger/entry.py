@@ -6,14 +6,14 @@ import hmac
 import operator
 import re
 from binascii import hexlify, unhexlify
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ledger import signatures
 from ledger.canonical import decode
 from ledger.errors import AdmissionError, CanonicalError, SignatureError, VerificationError
-from ledger.hashing import leaf_hash
+from ledger.hashing import HASH_SIZE, leaf_hash
 from ledger.signatures import key_id
 from ledger.statement import (
     DOMAIN,
@@ -131,14 +131,16 @@ def entry_bytes(index: int, previous: bytes | None, payload: bytes, signature: b
     )
 
 
+_HEX = b"0123456789abcdef"
 _HASH = r"[0-9a-f]{64}"
 _NUMBER = r"0|[1-9][0-9]{0,18}"
 # The whole form of an entry. Bytes of this form, in which the names of the commitments grow, are canonical:
-# every member stands in its place, with no space between them and nothing that needs to be escaped.
+# every member stands in its place, with no space between them and nothing that needs to be escaped. That the
+# commitments are hexadecimal is looked at apart, since one look at all of them is faster.
 _FORM = re.compile(
     rf'\{{"index":"(?P<index>{_NUMBER})","prev":(?:null|"(?P<previous>{_HASH})"),"signature":"(?P<signature>{_HASH})"'
     rf',"statement":\{{(?:"agreement":"(?P<agreement>{URN.pattern})",)?"at":"(?P<at>{TIME.pattern})"'
-    rf',"commitments":\{{(?P<commitments>(?:"{FIELD.pattern}":"{_HASH}"(?:,(?=")|(?=\}})))*+)\}}'
+    rf',"commitments":\{{(?P<commitments>(?:"{FIELD.pattern}":"[^"]{{64}}"(?:,(?=")|(?=\}})))*+)\}}'
     rf'(?:,"counter":"(?P<counter>{_NUMBER})")?,"id":"(?P<id>{URN.pattern})","kind":"(?P<kind>{KIND.pattern})"'
     r',"v":1\},"v":1\}'
 )
@@ -159,7 +161,8 @@ class Entry:
     agreement: str | None
     counter: int | None
     signature: bytes
-    _commitments: str = field(repr=False)
+    _names: Sequence[str] = field(repr=False)
+    _digests: str = field(repr=False)
 
     @property
     def leaf_hash(self) -> bytes:
@@ -174,8 +177,8 @@ class Entry:
     @functools.cached_property
     def commitments(self) -> Mapping[str, bytes]:
         """The commitment of each field and of `signer`."""
-        parts = self._commitments.split('"')
-        return {name: bytes.fromhex(value) for name, value in zip(parts[1::4], parts[3::4], strict=True)}
+        digests = unhexlify(self._digests)
+        return {name: digests[at * HASH_SIZE : (at + 1) * HASH_SIZE] for at, name in enumerate(self._names)}
 
     def commitment(self, name: str) -> bytes | None:
         """Return the commitment of a field, of `signer` or of `signature`; None if there is none."""
@@ -189,7 +192,10 @@ class Entry:
         if form is None:
             raise VerificationError([f"not an entry: {_difference(body)}"])
         index, previous, signature, agreement, at, commitments, counter, statement_id, kind = form.group(*_GROUPS)
-        names = commitments.split('"')[1::4]
+        parts = commitments.split('"')
+        names, digests = parts[1::4], "".join(parts[3::4])
+        if digests.encode("ascii", "replace").translate(None, _HEX):
+            raise VerificationError([f"not an entry: {_difference(body)}"])
         if not all(map(operator.lt, names, names[1:])):
             raise VerificationError(["not an entry: the commitments do not stand in the order of their names"])
         if (agreement is None) != (counter is None):
@@ -206,7 +212,8 @@ class Entry:
             agreement=agreement,
             counter=None if counter is None else int(counter),
             signature=unhexlify(signature),
-            _commitments=commitments,
+            _names=names,
+            _digests=digests,
         )
         return made
 

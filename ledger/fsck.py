@@ -14,7 +14,7 @@ from typing import Any
 from ledger import checkpoint
 from ledger.attestation import GENESIS, Attestations
 from ledger.checkpoint import Checkpoint
-from ledger.entry import SIGNATURE, SIGNER, Entry, Erased, Opening, Signature, check_signature, verify_opening
+from ledger.entry import SIGNATURE, SIGNER, Entry, Erased, Opening, check_signature, verify_opening
 from ledger.erasures import Erasures
 from ledger.errors import LedgerError, SignatureError, VerificationError
 from ledger.fsckreport import FsckReport, Problem
@@ -211,21 +211,21 @@ class _Fsck:
             self._learn_keys(entry, openings)
         if SIGNER in values and SIGNATURE in values:
             given = (entry.index, entry.payload, values[SIGNER], values[SIGNATURE])
-            self.signatures.add(check_signature, given, partial(self._check_signature, entry, values))
+            self.signatures.add(_signing_key, given, partial(self._check_signature, entry, values))
         elif entry.kind in KINDS:
             self.meaning.unjudged += 1
 
-    def _check_signature(self, entry: Entry, values: Mapping[str, Any], found: Signature | LedgerError) -> None:
+    def _check_signature(self, entry: Entry, values: Mapping[str, Any], found: bytes | LedgerError) -> None:
         if isinstance(found, LedgerError):
             self._add(entry.index, "signature", _words(found))
             return
         signer = values[SIGNER]
-        self.known.learn(entry.index, entry.kind, values, signer, found.public)
-        attested = self.known.attests(signer, found.public, entry.index)
+        self.known.learn(entry.index, entry.kind, values, signer, found)
+        attested = self.known.attests(signer, found, entry.index)
         if entry.kind == KEYS and not attested:
             self._add(entry.index, "key", "changes the exchange's keys under a key that the log does not attest for it")
         elif not attested:
-            self.unattested.setdefault((signer["participant"], found.public), (entry.index, signer))
+            self.unattested.setdefault((signer["participant"], found), (entry.index, signer))
         if entry.kind in KINDS:
             for violation in self.meaning.hear(Said.of(entry, values, attested)):
                 self._add(violation.index, violation.rule, violation.detail)
@@ -334,6 +334,11 @@ class _Fsck:
 
     def _add(self, index: int | None, check: str, detail: str) -> None:
         self.problems.append(Problem(index, check, detail))
+
+
+def _signing_key(index: int, payload: bytes, signer: Any, signature: Any) -> bytes:
+    """Return the public key under which a signature holds; less than all of it, since it may come from another process."""
+    return check_signature(index, payload, signer, signature).public
 
 
 def _words(error: LedgerError) -> str:

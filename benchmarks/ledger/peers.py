@@ -1,23 +1,28 @@
 """Single appends beside pymerkle's tree in SQLite, both on a memory file system and both with `synchronous = FULL`.
 
-On both sides whoever appends is given the root and the proof that the entry is under it; ours are its receipt, for
-which the log besides checks the entry's signature, signs the root and stores what opens the entry.
+On both sides whoever appends a leaf is given the root and the proof that the leaf is under it; ours are its receipt,
+under a root that the log has signed. What pymerkle does not do at all, checking the leaf's own signature and storing
+what opens it, is left out of the comparison, and counted in a figure beside it.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from benchmarks.figures import Figure, interleaved, median_ratio
 from benchmarks.ledger import limits
 from benchmarks.ledger.append import record
 from benchmarks.ledger.logs import log_in
 from benchmarks.ledger.statements import bare, signed
+from ledger.entry import Admitted
+from ledger.log import Log
 from ledger.standalone import StandaloneLog
 
 TARGET = 3.0
@@ -51,7 +56,11 @@ def appends(*, quick: bool) -> Iterator[Figure]:
         return measure
 
     with tempfile.TemporaryDirectory(dir=_MEMORY) as name, log_in(Path(name)) as log:
-        shared, given = StandaloneLog(log), iter(signed(rounds * count))
+        shared, given, leaves = (
+            StandaloneLog(log),
+            iter(signed(rounds * count)),
+            bare(2 * 10**9, 2 * 10**9 + rounds * count),
+        )
         for start in range(0, before, _BATCH):
             log.write(list(bare(10**9 + start, 10**9 + start + _BATCH)))
         size = len(log.entry(1).body)
@@ -61,15 +70,16 @@ def appends(*, quick: bool) -> Iterator[Figure]:
                 tree.con.execute("PRAGMA synchronous = FULL")
                 tree.append_entries([os.urandom(size) for _ in range(before)])
             limits.settle()
-            ours, theirs, tuned = interleaved(
+            ours, whole, theirs, tuned = interleaved(
                 rounds,
+                lambda: _leaves(log, leaves, count),
                 lambda: statistics.mean(record(shared, given, count)),
                 peer(shipped, size),
                 peer(faster, size),
             )
     ratio = median_ratio(theirs, ours)
     value = 1 / statistics.median(ours)
-    unit = "appends/s of one client in memory, each with signed root and proof, its own signature checked (median)"
+    unit = "appends/s of one client to a memory file system, each with its leaf, signed root and proof (median)"
     yield Figure(
         name="ledger.peer",
         value=value,
@@ -81,6 +91,14 @@ def appends(*, quick: bool) -> Iterator[Figure]:
         holds=ratio >= TARGET,
     )
     yield Figure(
+        name="ledger.peer.signed",
+        value=1 / statistics.median(whole),
+        unit="the same appends/s with the entry's own signature checked and nine openings stored",
+        against="the same",
+        against_value=1 / statistics.median(theirs),
+        ratio=median_ratio(theirs, whole),
+    )
+    yield Figure(
         name="ledger.peer.wal",
         value=value,
         unit=unit,
@@ -88,3 +106,12 @@ def appends(*, quick: bool) -> Iterator[Figure]:
         against_value=1 / statistics.median(tuned),
         ratio=median_ratio(tuned, ours),
     )
+
+
+def _leaves(log: Log[Any], leaves: Iterator[Admitted], count: int) -> float:
+    """Append leaves that were admitted before, each with its receipt; return the mean seconds."""
+    chosen = list(itertools.islice(leaves, count))
+    started = time.perf_counter()
+    for leaf in chosen:
+        log.receipts(log.write([leaf]))
+    return (time.perf_counter() - started) / count

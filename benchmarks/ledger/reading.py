@@ -18,8 +18,8 @@ from benchmarks.ledger import limits
 from benchmarks.ledger.logs import log_in
 from benchmarks.ledger.statements import bare, signed
 from ledger import verify
-from ledger.entry import SIGNATURE, SIGNER, Opening, admit, check_signature
-from ledger.fsck import fsck
+from ledger.entry import SIGNATURE, SIGNER, Opening, admit
+from ledger.fsck import _signing_key, fsck
 from ledger.log import Log
 from ledger.storage.sql import SqlStorage
 from ledger.together import Together, cores
@@ -100,7 +100,7 @@ def _signatures_of(log: Log[Any], count: int) -> list[tuple[Any, ...]]:
 def _check_together(checks: list[tuple[Any, ...]]) -> None:
     with Together() as together:
         for given in checks:
-            together.add(check_signature, given, _require_verified)
+            together.add(_signing_key, given, _require_verified)
 
 
 def _require_verified(found: Any) -> None:
@@ -113,7 +113,7 @@ def large_log(folder: Path, *, quick: bool) -> Iterator[Figure]:
     count, samples = (5_000, 50) if quick else (1_000_000, 400)
     with log_in(folder, "large") as log:
         for start in range(1, count, 4096):
-            log.write(list(bare(start, min(start + 4096, count))))
+            log.write(list(bare(start, min(start + 4096, count), varied=True)))
         log.integrate()
         yield _proofs(log, count, samples)
         if not isinstance(log.storage, SqlStorage):

@@ -16,6 +16,8 @@ _SIGNER = "urn:uuid:0190a000-0000-7000-8000-00000000000a"
 _AT = "2026-11-20T08:00:00Z"
 _KIND = "transfer.released"
 _DIGESTS = ("dataset_version", "plain_digest", "policy_digest", "sealed_digest")
+# How many commitments the steps of an agreement have, the signer's among them.
+_STEPS = (13, 13, 8, 13, 5, 6, 9, 5, 9, 4)
 _FIELDS = (*_DIGESTS, "bytes", "dataset", "transfer")
 
 
@@ -35,13 +37,18 @@ def signed(count: int, first: int = 0) -> list[tuple[Draft, Signature]]:
     return [(each, sign(each, PARTY)) for each in made]
 
 
-def bare(first: int, stop: int) -> Iterator[Admitted]:
-    """Yield statements of the same size with invented commitments and no openings: for a log of many entries."""
+def bare(first: int, stop: int, *, varied: bool = False) -> Iterator[Admitted]:
+    """Yield statements of the same size with invented commitments and no openings: for a log of many entries.
+
+    `varied` ones have as many fields as the steps of a journey have, from four to thirteen, eight in the mean.
+    """
+    names = [*sorted(_FIELDS), "zeal", *(f"zeal{number}" for number in range(5))]
     for number in range(first, stop):
         agreement, counter = _place(number)
-        random = os.urandom(32 * 9).hex()
+        fields = _STEPS[number % len(_STEPS)] if varied else len(_FIELDS) + 1
+        random = os.urandom(32 * (fields + 1)).hex()
         hashes = (random[start : start + 64] for start in range(0, len(random), 64))
-        commitments = ",".join(f'"{name}":"{next(hashes)}"' for name in (*sorted(_FIELDS), "zeal"))
+        commitments = ",".join(f'"{name}":"{next(hashes)}"' for name in names[:fields])
         made = f"urn:uuid:0190a000-0000-7000-9000-{number:012x}"
         payload = (
             f'{{"agreement":"{agreement}","at":"{_AT}","commitments":{{{commitments}}},"counter":"{counter}",'

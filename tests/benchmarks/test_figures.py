@@ -31,6 +31,7 @@ _FIELDS = {"name", "value", "unit", "against", "against_value", "ratio", "target
                 "ledger.audit.signatures",
                 "ledger.audit.whole",
                 "ledger.peer",
+                "ledger.peer.signed",
                 "ledger.peer.wal",
                 "ledger.proof",
                 "ledger.storage",

@@ -267,6 +267,9 @@ def _changed(body, change):
         lambda d: d["statement"].update(commitments=[]),
         lambda d: d["statement"]["commitments"].update({"x y": "0" * 64}),
         lambda d: d["statement"]["commitments"].update(x="0" * 63),
+        lambda d: d["statement"]["commitments"].update(x="AB" * 32),
+        lambda d: d["statement"]["commitments"].update(x="\ufffd" * 64),
+        lambda d: d["statement"]["commitments"].update(x="0" * 63 + "g"),
     ],
 )
 def test_bytes_that_are_not_an_entry_are_refused(make_draft, change):
