@@ -41,6 +41,9 @@ class Receipt:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Receipt":
         """Return the receipt of `to_json`. Raises ProofError when the document is not one."""
+        missing = [name for name in ("index", "statement_id", "leaf_hash", "proof", "size") if name not in document]
+        if missing:
+            raise ProofError(f"not a receipt: the field {missing[0]!r} is missing")
         try:
             return cls(
                 index=int(document["index"]),
@@ -49,8 +52,8 @@ class Receipt:
                 proof=str(document["proof"]),
                 size=int(document["size"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ProofError(f"not a receipt: {error}") from error
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ProofError(f"not a receipt: a field of it is malformed: {error}") from error
 
 
 @dataclass(frozen=True)

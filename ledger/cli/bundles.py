@@ -6,6 +6,9 @@ from pathlib import Path
 from ledger.bundle import BundleReport, Check, Trust, verify_bundle
 from ledger.cli.output import FAILED, VERIFIED, print_json, progress
 
+# More failures of one kind than these, all with the same words, are told in one line.
+_SAME = 2
+
 
 def looks_like_bundle(path: Path) -> bool:
     """Say whether a file begins as a zip file does; one that was cut short still does, and is refused as what it is."""
@@ -33,6 +36,9 @@ def _print(path: Path, report: BundleReport, trusted: str) -> None:
         failed = [check for check in checks if not check.ok]
         print(f"  {'FAILED' if failed else 'ok':6} {name:11} {_summary(checks, failed)}")
         told = len(checks) > 1 and name in ("erasure", "time", "attested", "anchor")
+        if len({check.detail for check in failed}) == 1 and len(failed) > _SAME:
+            print(f"         {failed[0].subject} to {failed[-1].subject}: {failed[0].detail}")
+            continue
         for check in failed or (checks if told else []):
             print(f"         {check.subject}: {check.detail}")
     if not report.ok:

@@ -78,9 +78,19 @@ def print_report(report: FsckReport) -> None:
         print(f"NOT VERIFIED: {len(report.problems)} problems.")
     else:
         opened = ", openings, signatures" if report.openings else ""
-        kept = f" {report.deliveries} deliveries keep to their agreements." if report.deliveries else ""
+        kept = _kept(report.deliveries)
         print(f"VERIFIED: chain, tree, checkpoints{opened} and counters agree.{kept}")
     if report.unjudged:
         print(f"Not judged: {report.unjudged} statements of which an opening that a rule needs is erased.")
     if not report.pinned and report.vkey:
         print(f"The log's key came from the log itself; compare it with one from a source you trust:\n  {report.vkey}")
+
+
+def _kept(deliveries: int) -> str:
+    if not deliveries:
+        return ""
+    return (
+        " 1 delivery keeps to its agreement."
+        if deliveries == 1
+        else f" {deliveries} deliveries keep to their agreements."
+    )

@@ -7,6 +7,7 @@ from typing import Any
 from ledger import checkpoint, misbehaviour, receipt
 from ledger.anchors.ethereum import proof as anchor
 from ledger.cli.output import FAILED, VERIFIED, tell
+from ledger.cli.sources import is_signed, read_text
 from ledger.entry import Entry
 from ledger.errors import LedgerError, ProofError, SignatureError, VerificationError
 from ledger.hashing import HASH_SIZE, leaf_hash
@@ -19,17 +20,20 @@ _MAX_TEXT = 4 << 20
 
 def verify_paper(options: argparse.Namespace, policy: Policy | None) -> int:
     """Judge the text in `options.file` by what it is. Raises LedgerError when it is nothing of the kind."""
-    with options.file.open("rb") as file:
-        text = file.read(_MAX_TEXT).decode("utf-8", "replace")
+    text = read_text(options.file, _MAX_TEXT)
     if text.startswith(misbehaviour.HEADER):
         return _misbehaviour(options, text, policy)
     if anchor.is_proof(text.encode()):
         return _anchor(options, text.encode(), policy)
-    if policy is None:
+    is_receipt = text.startswith(receipt.HEADER) or text.lstrip().startswith("{")
+    if not is_receipt and not is_signed(text):
         raise LedgerError(
-            "name whom you trust, with --policy or --key; or is this not a bundle, a receipt or a checkpoint?"
+            f"{options.file} is nothing that can be verified: no evidence bundle (a zip file), receipt, signed checkpoint,"
+            " proof of an anchor or proof of misbehaviour"
         )
-    if text.startswith(receipt.HEADER) or text.lstrip().startswith("{"):
+    if policy is None:
+        raise LedgerError("name whom you trust, with --policy or --key")
+    if is_receipt:
         return _receipt(options, text, policy)
     return _checkpoint(options, text, policy)
 
@@ -142,7 +146,8 @@ def _proof_text(text: str) -> tuple[str, bytes | None]:
         return text, None
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise LedgerError(f"neither a tlog-proof nor a JSON receipt: {error}") from error
-    found = receipt.Receipt.from_json(document.get("receipt", document) if isinstance(document, dict) else {})
+    inside = document.get("receipt", document)
+    found = receipt.Receipt.from_json(inside if isinstance(inside, dict) else {})
     return found.proof, found.leaf_hash

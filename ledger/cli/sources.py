@@ -8,11 +8,13 @@ from urllib.parse import quote
 
 from ledger import checkpoint
 from ledger.bundle import read_checkpoint
+from ledger.bundle.layout import MANIFEST
 from ledger.errors import LedgerError
 from ledger.policy import MAX_BYTES as MAX_POLICY_BYTES
 from ledger.policy import Policy
 from ledger.receipt import HEADER, parse_proof
 from ledger.storage import StoredCheckpoint
+from ledger.tiles.layout import CHECKPOINT
 
 _MAX_TEXT = 1 << 20
 
@@ -20,6 +22,20 @@ _MAX_TEXT = 1 << 20
 def is_log(source: str | Path) -> bool:
     """Say whether this names a log: a folder of tiles, or a database by its URL."""
     return "://" in str(source) or Path(source).is_dir()
+
+
+def read_text(path: Path, most: int) -> str:
+    """Return a file as text, its first `most` bytes. Raises LedgerError where it is empty."""
+    with path.open("rb") as file:
+        text = file.read(most).decode("utf-8", "replace")
+    if not text:
+        raise LedgerError(f"{path} is empty")
+    return text
+
+
+def is_signed(text: str) -> bool:
+    """Say whether a text has the form of a signed note; nothing about it is verified."""
+    return "\n\n— " in text
 
 
 def load_checkpoint(source: str | Path) -> tuple[str, tuple[int, list[bytes]] | None, str | None]:
@@ -30,14 +46,15 @@ def load_checkpoint(source: str | Path) -> tuple[str, tuple[int, list[bytes]] | 
     if zipfile.is_zipfile(path):
         note, key = read_checkpoint(path)
         return note, None, key
-    with path.open("rb") as file:
-        note = file.read(_MAX_TEXT).decode("utf-8", "replace")
+    note = read_text(path, _MAX_TEXT)
     carried = None
     if note.startswith("old "):
         old, path_hashes, note = checkpoint.parse_extension(note)
         carried = (old, path_hashes)
     elif note.startswith(HEADER):
         note = parse_proof(note).checkpoint
+    if not is_signed(note):
+        raise LedgerError(f"{path} is no signed checkpoint, no receipt, no bundle and no log")
     checkpoint.unsafe_parse(note)
     return note, carried, None
 
@@ -73,6 +90,9 @@ def open_log(source: str, opening_keys: Path | None = None) -> Any:
         raise LedgerError(f"{source} is a bundle, which holds some of a log's entries; `verify` and `prove` take it")
     if not Path(source).is_dir():
         raise LedgerError(f"{source} is no folder, and no URL of a database such as sqlite:///FILE")
+    if not Path(source, CHECKPOINT).is_file() or Path(source, MANIFEST).is_file():
+        unpacked = ": it is an unpacked bundle, so name the zip file" if Path(source, MANIFEST).is_file() else ""
+        raise LedgerError(f"the folder {source} does not hold the files of a log{unpacked}")
     from ledger.tiles import FolderSource, TileLog
 
     return TileLog(FolderSource(Path(source)))
@@ -83,21 +103,31 @@ def open_database(url: str, opening_keys: Path | None = None) -> Any:
 
     Raises LedgerError when there is none.
     """
-    import sqlalchemy as sa
+    scheme, _, rest = url.partition("://")
+    if scheme in ("http", "https"):
+        raise LedgerError(f"nothing is fetched from {scheme}://…: copy the log's files into a folder and name that")
+    try:
+        import sqlalchemy as sa
+    except ImportError as error:
+        raise LedgerError(
+            "a database is read with the package SQLAlchemy, which is not installed; a folder of tiles needs none"
+        ) from error
 
     from ledger.openingkeys import OpeningKeys
     from ledger.storage.sql import SqlStorage
 
     keys = None if opening_keys is None else OpeningKeys(opening_keys)
-
-    scheme, _, rest = url.partition("://")
     try:
         if scheme == "sqlite":
             return SqlStorage(_read_only_sqlite(Path(rest.removeprefix("/"))), keys)
         if scheme == "postgresql":
             url = f"postgresql+psycopg://{rest}"
         return SqlStorage(sa.create_engine(url, poolclass=sa.NullPool), keys)
-    except (sa.exc.SQLAlchemyError, ImportError, ValueError) as error:
+    except ImportError as error:
+        raise LedgerError(
+            f"{scheme}://… needs the package {error.name or 'of its driver'}, which is not installed"
+        ) from error
+    except (sa.exc.SQLAlchemyError, ValueError) as error:
         raise LedgerError(f"{scheme}://… cannot be opened: {type(error).__name__}") from error
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,8 @@ def test_a_bundle_of_another_log_fails(case, capsys):
     output = capsys.readouterr().out
     assert "NOT VERIFIED" in output
     assert "FAILED checkpoint" in output
+    # What is the same for all entries is told once.
+    assert output.count("there is no verified checkpoint") == 1
 
 
 @pytest.mark.parametrize(
@@ -107,6 +110,66 @@ def test_unusable_input_is_said_so_in_one_sentence(case, sqlite_url, capsys, arg
     assert captured.out == ""
     assert captured.err.startswith("error: ")
     assert "Traceback" not in captured.err
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("empty", b"", "is empty"),
+        ("noise", bytes(range(256)) * 40, "is nothing that can be verified"),
+        ("noise", b"\0" * 5_000_000, "is nothing that can be verified"),
+        ("words", b"hello world\n\nand more\n", "is nothing that can be verified"),
+        ("other.json", b"{}", "not a receipt: the field 'index' is missing"),
+        ("deep.json", b'{"a":' * 100_000, "neither a tlog-proof nor a JSON receipt"),
+        (
+            "endless.json",
+            b'{"index":1e999,"statement_id":"a","leaf_hash":"00","proof":"","size":1}',
+            "not a receipt: a field of it is malformed",
+        ),
+    ],
+)
+def test_a_file_of_another_kind_is_said_to_be_one(case, capsys, name, data, words):
+    folder, vkey = case
+    (folder / name).write_bytes(data)
+    assert main(["verify", str(folder / name), "--key", vkey]) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.removesuffix("\n").isprintable()
+    assert main(["consistency", str(folder / name), str(folder / "new"), "--key", vkey]) == 2
+    assert capsys.readouterr().err.removesuffix("\n").isprintable()
+
+
+def test_an_absent_file_a_mistyped_key_and_an_address_are_named(case, capsys):
+    folder, vkey = case
+    for words, said in (
+        (["verify", f"{folder}/absent", "--key", vkey], f"error: {folder}/absent: No such file or directory\n"),
+        (["verify", f"{folder}/evidence.zip", "--key", "nonsense"], "error: --key is no verifier key: "),
+        (
+            ["fsck", "https://log.example", "--key", vkey],
+            "error: nothing is fetched from https://…: copy the log's files",
+        ),
+    ):
+        assert main(words) == 2
+        assert capsys.readouterr().err.startswith(said)
+
+
+def test_an_unpacked_bundle_is_not_taken_for_a_log_that_was_cut_short(case, capsys):
+    folder, vkey = case
+    with zipfile.ZipFile(folder / "evidence.zip") as bundle:
+        bundle.extractall(folder / "unpacked")
+    assert main(["verify", str(folder / "unpacked"), "--key", vkey]) == 2
+    assert "it is an unpacked bundle, so name the zip file" in capsys.readouterr().err
+
+
+def test_a_database_without_sqlalchemy_is_unusable_and_not_unverified(case, sqlite_url, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+    for words in (
+        ["fsck", sqlite_url],
+        ["prove", sqlite_url, "--index", "1"],
+        ["export", sqlite_url, str(case[0] / "out")],
+    ):
+        assert main(words) == 2
+        assert "SQLAlchemy, which is not installed" in capsys.readouterr().err
 
 
 def test_usage_errors_have_the_same_exit_code():
