@@ -110,7 +110,7 @@ class Child:
     def note(self, **what: Any) -> None:
         """Acknowledge: whatever stands in the file of notes was said to somebody."""
         # By a call that the log does not make, so that a fault can be meant for the one or the other.
-        os.writev(self.notes, [json.dumps(what).encode() + b"\n"])
+        os.writev(self.notes, [b"\n" + json.dumps(what).encode() + b"\n"])
 
     def record(self, identifier: str) -> Any:
         """Append as a step of the exchange does: with a row of its own, in one transaction; then ask for the receipt."""

@@ -106,10 +106,13 @@ class Nursery:
 
     def end(self) -> None:
         """Let nothing survive the test."""
+        assert self._process.stdout is not None
+        if self._process.stdout.closed:
+            return
         if self._process.poll() is None:
             for running in self._started:
                 running.kill()
-            self._process.communicate(timeout=20)
+        self._process.communicate(timeout=20)
 
 
 @pytest.fixture

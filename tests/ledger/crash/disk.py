@@ -238,7 +238,7 @@ class Disk:
                 return events[position:]
             self._end_syncs(event.begun)
             if event.path == str(notes):
-                self.told += [json.loads(line) for line in event.data.splitlines()]
+                self.told += [json.loads(line) for line in event.data.splitlines() if line]
             elif Path(event.path).is_relative_to(self._root):
                 self._happen(event, os.path.relpath(event.path, self._root))
         self._end_syncs(until)

@@ -147,7 +147,7 @@ def record_postgresql(tools, faults, nursery, make_place, make_cluster, wait_unt
             subprocess.run(["cp", "-a", str(tmp_path), str(base)], check=True)
             for gate in gates:
                 gate.rmdir()
-            wait_until(lambda: notes.exists() and notes.read_bytes().count(b"\n") > appends // 2)
+            wait_until(lambda: notes.exists() and notes.read_bytes().count(b'"proof"') > appends // 2)
             cluster.run("CHECKPOINT")
             assert [child.wait() for child in children] == [0, 0]
         cluster.stop()

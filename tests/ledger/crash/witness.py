@@ -34,7 +34,7 @@ class Memory:
             data = file.read()
         whole = data[: data.rfind(b"\n") + 1]
         self._read += len(whole)
-        return self.take([json.loads(line) for line in whole.splitlines()])
+        return self.take([note for line in whole.splitlines() if (note := _note(line)) is not None])
 
     def take(self, notes: list[dict[str, Any]]) -> list[Receipt]:
         """Take in some notes and return the receipts among them."""
@@ -46,6 +46,14 @@ class Memory:
     def require_only(self, *errors: str) -> None:
         """Nothing else than errors of these types was shown to a writer."""
         assert {refusal["error"] for refusal in self.refusals} <= set(errors), self.refusals
+
+
+def _note(line: bytes) -> dict[str, Any] | None:
+    """Return what a line says; None where a kill has cut it, so that nobody was told."""
+    try:
+        return dict(json.loads(line)) if line else None
+    except ValueError:
+        return None
 
 
 def lost(log: Log[Any], receipts: list[Receipt]) -> list[str]:
