@@ -127,7 +127,7 @@ def conflicts(
     strategy, differing = _strategy(whole)
     found += differing
     idle = [placed for placed in (*permissions, *prohibitions) if not can_hold(alternatives(placed.conditions), known)]
-    found += [_unsatisfiable(placed) for placed in idle]
+    found += [_unsatisfiable(placed, grade, category) for placed in idle]
     permissions = [placed for placed in permissions if placed not in idle]
     prohibitions = [placed for placed in prohibitions if placed not in idle]
     found += _contradictions(permissions, prohibitions, strategy)
@@ -160,7 +160,18 @@ def _strategy(policies: tuple[Policy, ...]) -> tuple[str, list[Finding]]:
     ]
 
 
-def _unsatisfiable(placed: _Placed) -> Finding:
+def _unsatisfiable(placed: _Placed, grade: int | None, category: str | None) -> Finding:
+    if can_hold(alternatives(placed.conditions)):
+        facts_en = [f"grade {grade}"] * (grade is not None) + [f"the category “{category}”"] * (category is not None)
+        facts_zh = [f"{grade} 级"] * (grade is not None) + [f"类别“{category}”"] * (category is not None)
+        return Finding(
+            "unsatisfiable",
+            placed.policy.uid,
+            placed.rule.path,
+            f"The conditions of {placed.name('en')} never hold for data of {' and '.join(facts_en)}. Change them, or offer"
+            " other data.",
+            f"{placed.name('zh')}的条件对{'、'.join(facts_zh)}的数据不可能满足。请修改条件，或提供其他数据。",
+        )
     return Finding(
         "unsatisfiable",
         placed.policy.uid,

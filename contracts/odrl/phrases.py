@@ -292,7 +292,7 @@ _TERMS: Mapping[str, _Term] = MappingProxyType(
             "while the data is {}|在数据{}时",
             "while the data is {}|在数据{}时",
             "while the data is not {}|在数据并非{}时",
-            "while the data is {} together|在数据同时{}时",
+            "while the data is {} at once|在数据同时{}时",
             "while the data is {}|在数据{}时",
         ),
         "version": _Term(

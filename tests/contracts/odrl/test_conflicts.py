@@ -186,6 +186,15 @@ def test_a_permission_that_is_wider_than_the_grade_allows_is_named(constraints, 
         assert "{" not in finding.text_en + finding.text_zh
 
 
+def test_conditions_that_only_the_grade_rules_out_are_said_to_be_so():
+    rule = {"action": "use", "constraint": [_one("ex:grade", "lteq", "1")]}
+    [finding] = conflicts(parse({"@id": "urn:x", "permission": [rule]}), grade=2, category="general")[:1]
+    assert finding.text("en").startswith(
+        "The conditions of permission 1 never hold for data of grade 2 and the category “general”."
+    )
+    assert finding.text("zh").startswith("第 1 项许可的条件对2 级、类别“general”的数据不可能满足。")
+
+
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_no_template_contradicts_itself(name):
     assert conflicts(parse(templates.build(name, **PARAMETERS[name]))) == ()

@@ -7,11 +7,12 @@ import sys
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from contracts.errors import ContractsError, PolicyError
 from contracts.odrl import parse, unknowns
 from contracts.odrl.rdf import all_from_turtle, from_jsonld, from_turtle, to_turtle
-from tests.contracts.odrl.test_jsonld import FULL
+from tests.contracts.odrl.test_jsonld import FULL, near_policies
 from tests.contracts.odrl.test_properties import policies
 
 PREFIXES = """
@@ -186,6 +187,51 @@ def test_without_rdflib_the_error_names_the_mend(monkeypatch):
     monkeypatch.setitem(sys.modules, "rdflib", None)
     with pytest.raises(ContractsError, match="rdf"):
         from_turtle(SET)
+
+
+@given(near_policies, st.booleans())
+@settings(max_examples=60)
+def test_no_json_makes_the_reader_of_json_ld_raise_anything_but_a_policy_error(document, known):
+    if known and isinstance(document, dict):
+        document = {"@context": "http://www.w3.org/ns/odrl.jsonld", "@id": "urn:x", "@type": "Set"} | document
+    try:
+        policy = from_jsonld(document)
+    except PolicyError:
+        return
+    assert parse(policy.to_json()) == policy
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "odrl:permission",
+                "odrl:constraint",
+                "odrl:and",
+                "[",
+                "]",
+                "(",
+                ")",
+                "ex:p",
+                "a",
+                ";",
+                ",",
+                "odrl:Set",
+                "1",
+                '"x"',
+                ".",
+            ]
+        ),
+        max_size=25,
+    )
+)
+@settings(max_examples=60)
+def test_no_text_makes_the_reader_of_turtle_raise_anything_but_a_policy_error(parts):
+    try:
+        policy = from_turtle(PREFIXES + "ex:p a odrl:Set ; " + " ".join(parts))
+    except PolicyError:
+        return
+    assert policy.uid == "urn:x:p"
 
 
 @given(policies)
