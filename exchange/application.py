@@ -47,6 +47,7 @@ TIMERS = (
     "settlement.release_due",
     "settlement.refund_due",
     "transfer.discard_due",
+    "transfer.forget_proofs",
     "audit.lapse_requests",
     "catalog.collect_lost",
     anchoring.TIMER,

@@ -10,51 +10,26 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 from urllib.parse import quote
 
 import requests
 
+from exchange.client_answers import JSON, NO_EXCHANGE, ApiError, AwaitingSignature, Sized, checked, wants_nonce
 from exchange.kept import KeptCheckpoint
+from exchange.proving import ProofKey
 
-JSON = dict[str, Any]
+__all__ = ["JSON", "ApiError", "AwaitingSignature", "Client", "Report"]
+
 Report = Callable[[float, str], None]
 
 _TIMEOUT = (10, 120)
 _BLOCK = 1024 * 1024
 _TRIES = 4
-_NO_EXCHANGE = {"code": "no-exchange", "mend": "Check the address (--url or EXCHANGE_URL)."}
-
-
-class ApiError(Exception):
-    """The exchange refused. `status`, `code`, and `problem`: the whole problem document (RFC 9457)."""
-
-    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
-        self.status = status
-        self.code = str(problem.get("code", "error"))
-        self.problem = dict(problem)
-        parts = [
-            str(problem.get("field", "") or "") and f"{problem['field']}:",
-            problem.get("detail"),
-            problem.get("mend"),
-        ]
-        parts += [f"[{reason.get('text_en', '')}]" for reason in problem.get("reasons", ()) if isinstance(reason, dict)]
-        parts += [json.dumps(problem["messages"], ensure_ascii=False)] if problem.get("messages") else []
-        parts += [f"Reference {problem['reference']}."] if problem.get("reference") else []
-        super().__init__(" ".join(str(part) for part in parts if part) or f"The exchange answered {status}.")
-
-
-class AwaitingSignature(ApiError):  # noqa: N818 - it is a state, not a fault
-    """The step waits for the self-held key; sign `request` with `give_signatures`."""
-
-    @property
-    def request(self) -> str:
-        return str(self.problem["request"])
 
 
 class Client:
@@ -68,6 +43,8 @@ class Client:
         self._http.headers["Authorization"] = f"Bearer {token}"
         self._http.headers["Accept-Language"] = "en"
         self._http.auth = self._kept = kept
+        self._key = ProofKey()
+        self._http.hooks["response"].append(self._key.note)
 
     @classmethod
     def login(cls, url: str, email: str, password: str, *, name: str = "client", days: int = 1) -> Client:
@@ -77,15 +54,15 @@ class Client:
             json={"email": email, "password": password, "name": name, "days": days},
             timeout=_TIMEOUT,
         )
-        given = _checked(answer)
+        given = checked(answer)
         if "token" not in given:
-            raise ApiError(answer.status_code, {**_NO_EXCHANGE, "detail": "What answered there is no exchange."})
+            raise ApiError(answer.status_code, {**NO_EXCHANGE, "detail": "What answered there is no exchange."})
         return cls(url, str(given["token"]))
 
     @staticmethod
     def register(url: str, **registration: Any) -> JSON:
         """Register an organisation (see the API page for the fields); needs no token."""
-        return _checked(requests.post(f"{url.rstrip('/')}/api/v1/participants", json=registration, timeout=_TIMEOUT))
+        return checked(requests.post(f"{url.rstrip('/')}/api/v1/participants", json=registration, timeout=_TIMEOUT))
 
     # -- calls ------------------------------------------------------------------------------------------------
 
@@ -98,20 +75,27 @@ class Client:
         headers = {"Idempotency-Key": key or str(uuid.uuid4())}
         return self._call("POST", path, json={} if body is None else body, headers=headers)
 
-    def _call(self, method: str, path: str, **options: Any) -> JSON:
+    def _call(self, method: str, path: str, *, prove: bool = False, **options: Any) -> JSON:
+        given = options.pop("headers", {})
         for attempt in range(_TRIES):
             body = options.get("data")
-            if isinstance(body, _sized):
+            # A proof holds once, so each attempt has its own.
+            proof = {"DPoP": self._key.proof(method, f"{self.url}/api/v1{path}")} if prove else {}
+            if isinstance(body, Sized):
                 # An attempt that failed has read a part of it.
                 body.seek(0)
             try:
-                answer = self._http.request(method, f"{self.url}/api/v1{path}", timeout=_TIMEOUT, **options)
+                answer = self._http.request(
+                    method, f"{self.url}/api/v1{path}", headers={**given, **proof}, timeout=_TIMEOUT, **options
+                )
             except (requests.ConnectionError, requests.Timeout):
                 if attempt + 1 == _TRIES:
                     raise
             else:
+                if prove and attempt + 1 < _TRIES and wants_nonce(answer):
+                    continue
                 if answer.status_code != 503 or attempt + 1 == _TRIES:
-                    result = _checked(answer)
+                    result = checked(answer)
                     if self._kept is not None:
                         self._kept.check(answer)
                     return result
@@ -184,7 +168,7 @@ class Client:
                 "PUT",
                 f"/datasets/{dataset}/content",
                 params={"filename": path.name, **query},
-                data=_sized(file, path.stat().st_size),
+                data=Sized(file, path.stat().st_size),
                 headers={
                     "X-Content-SHA256": digest,
                     "Content-Type": "application/octet-stream",
@@ -286,9 +270,22 @@ class Client:
         """Return the transfer once it has left REQUESTED."""
         return self.wait(lambda: self.transfer(transfer), lambda state: state["state"] != "REQUESTED", report)
 
-    def fetch(self, transfer: str, target: Path, *, opened: bool, report: Report | None = None) -> str:
+    def access_token(self, transfer: str, *, bound: bool = False) -> JSON:
+        """Ask for a transfer's access token: bound to this client's key when `bound`, and wherever the exchange demands it."""
+        path = f"/transfers/{transfer}/token"
+        try:
+            return self._call("POST", path, json={}, prove=bound)
+        except ApiError as error:
+            if bound or error.code != "binding-required":
+                raise
+        return self._call("POST", path, json={}, prove=True)
+
+    def fetch(
+        self, transfer: str, target: Path, *, opened: bool, bound: bool = False, report: Report | None = None
+    ) -> str:
         """Download the sealed (or opened) package into `target`, going on where an earlier attempt stopped.
 
+        `bound`: fetch the sealed one by a token that is bound to this client's key, also where the exchange does not demand it.
         Returns "sha256:…" of the file, checked against the transfer's record. Raises ApiError, or OSError when the bytes differ.
         """
         facts = self.transfer(transfer)
@@ -301,7 +298,7 @@ class Client:
             if have >= size:
                 break
             try:
-                self._fetch_rest(facts, partial, have, opened, report)
+                self._fetch_rest(facts, partial, have, opened, bound, report)
             except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError):
                 if attempt + 1 == _TRIES:
                     raise
@@ -314,16 +311,20 @@ class Client:
         partial.rename(target)
         return digest
 
-    def _fetch_rest(self, facts: JSON, partial: Path, have: int, opened: bool, report: Report | None) -> None:
+    def _fetch_rest(
+        self, facts: JSON, partial: Path, have: int, opened: bool, bound: bool, report: Report | None
+    ) -> None:
         size = facts["plain_size"] if opened else facts["sealed_size"]
         headers = {"Range": f"bytes={have}-"} if have else {}
-        if not opened:
-            token = self.post(f"/transfers/{facts['id']}/token")["access_token"]
-            headers["Authorization"] = f"Bearer {token}"
         path = f"{self.url}/api/v1/transfers/{facts['id']}/{'content' if opened else 'artefact'}"
+        if not opened:
+            given = self.access_token(facts["id"], bound=bound)
+            headers["Authorization"] = f"{given['token_type']} {given['access_token']}"
+            if "cnf" in given:
+                headers["DPoP"] = self._key.proof("GET", path, given["access_token"])
         with self._http.get(path, headers=headers, stream=True, timeout=_TIMEOUT) as answer:
             if answer.status_code not in {200, 206}:
-                _checked(answer)
+                checked(answer)
             with partial.open("ab" if answer.status_code == 206 else "wb") as file:
                 for block in answer.iter_content(_BLOCK):
                     file.write(block)
@@ -347,40 +348,8 @@ class Client:
             f"{self.url}/api/v1/ledger/bundles/agreements/{quote(agreement)}", stream=True, timeout=_TIMEOUT
         ) as answer:
             if answer.status_code != 200:
-                _checked(answer)
+                checked(answer)
             with target.open("wb") as file:
                 for block in answer.iter_content(_BLOCK):
                     file.write(block)
         return target
-
-
-class _sized:  # noqa: N801 - an adapter for one call
-    """A file whose length requests sends, even when it is empty (requests would chunk an empty stream)."""
-
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        self._file = file
-        self.len = size
-
-    def read(self, size: int = -1) -> bytes:
-        return self._file.read(size)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-
-def _checked(answer: requests.Response) -> JSON:
-    try:
-        body = answer.json()
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        detail = f"What answered there ({answer.status_code}) is no exchange, or a proxy that does not reach it."
-        raise ApiError(answer.status_code, {**_NO_EXCHANGE, "detail": detail})
-    if answer.status_code == 202 and body.get("code") == "awaiting-signature":
-        raise AwaitingSignature(202, body)
-    if answer.status_code >= 400:
-        raise ApiError(answer.status_code, body)
-    return cast(JSON, body)

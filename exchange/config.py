@@ -88,6 +88,8 @@ class Settings:
     session_idle_minutes: int = 60
     session_absolute_hours: int = 12
     access_token_minutes: int = 10
+    dpop: str = "optional"
+    dpop_nonce: bool = False
     acceptance_window_days: int = 7
     artefact_days: int = 14
     login_attempts_per_minute: int = 10

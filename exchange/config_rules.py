@@ -362,6 +362,8 @@ RULES: dict[str, Rule] = {
     "session_absolute_hours": _number(1, 24 * 90, _HOURS),
     # A long-lived access token would outlive a suspension.
     "access_token_minutes": _number(1, 15, _MINUTES),
+    "dpop": _word("optional", "required"),
+    "dpop_nonce": _anything,
     "acceptance_window_days": _number(1, 365, _DAYS),
     "artefact_days": _number(1, 3650, _DAYS),
     "login_attempts_per_minute": _number(1, 1_000_000),

@@ -6,6 +6,7 @@ ExchangeError
 ├── NotFoundError            unknown, or somebody else's: both look the same
 ├── PermissionDeniedError    known to the caller, but not allowed for the role or the scope
 ├── AuthenticationError      no valid session, token or credential
+│   └── ProofError           a proof of possession does not hold for this request
 ├── ConflictError            the state of the thing does not allow this step
 │   └── IdempotencyError     the same Idempotency-Key with another request
 ├── PolicyDeniedError        the usage policy denies; carries every reason
@@ -85,6 +86,10 @@ class PermissionDeniedError(ExchangeError):
 
 class AuthenticationError(ExchangeError):
     code = "not-authenticated"
+
+
+class ProofError(AuthenticationError):
+    code = "invalid-dpop-proof"
 
 
 class ConflictError(ExchangeError):

@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException
 
 from contracts.errors import ContractsError, IllegalTransitionError
 from exchange import errors
+from exchange.challenges import challenges
 from ledger.errors import LedgerUnavailableError
 
 log = structlog.get_logger()
@@ -104,7 +105,11 @@ def is_api() -> bool:
 
 def _exchange_error(error: errors.ExchangeError) -> Response:
     status = status_of(error)
-    return _answer(status, error.code, error.reason, error.mend, field=error.field, details=error.details)
+    answer = _answer(status, error.code, error.reason, error.mend, field=error.field, details=error.details)
+    if is_api():
+        for challenge in challenges(error, status):
+            answer.headers.add("WWW-Authenticate", challenge)
+    return answer
 
 
 def _contracts_error(error: ContractsError) -> Response:
@@ -183,6 +188,4 @@ def _answer(
     response.status_code = status
     if status == 503:
         response.headers["Retry-After"] = "5"
-    if status == 401 and is_api():
-        response.headers["WWW-Authenticate"] = 'Bearer realm="exchange"'
     return response

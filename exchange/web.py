@@ -21,6 +21,7 @@ from exchange.steps import Services
 
 View = TypeVar("View", bound=Callable[..., Any])
 _MARK = "required_permission"
+_TAKES = "takes_jwt"
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
@@ -64,6 +65,7 @@ def check(permission: Permission) -> None:
     raise PermissionDeniedError(
         (f"Your roles or scopes do not allow {permission}.", f"您的角色或令牌范围不具备权限 {permission}。"),
         ("Ask an owner of your organisation for the role.", "请向贵机构的所有者申请相应角色。"),
+        details={"permission": str(permission)},
     )
 
 
@@ -74,6 +76,16 @@ def required_permission(app: Flask, endpoint: str, method: str) -> Permission | 
     if view_class is not None:
         view = getattr(view_class, method.lower(), None) or getattr(view_class, "get", view)
     return getattr(view, _MARK, None)
+
+
+def by_access_token(view: View) -> View:
+    """Mark a view that checks access tokens of transfers itself; sent to any other, such a token is refused."""
+    setattr(view, _TAKES, True)
+    return view
+
+
+def takes_access_token(endpoint: str | None) -> bool:
+    return bool(getattr(current_app.view_functions.get(endpoint or ""), _TAKES, False))
 
 
 def current_actor() -> Actor:

@@ -126,17 +126,20 @@ def fund(client: Client, agreement: str) -> None:
 )
 @click.option("--sealed", is_flag=True, help="Keep the package sealed even where the exchange could open it.")
 @click.option(
+    "--bound", is_flag=True, help="Fetch the sealed package by a token that is bound to a key of this command (DPoP)."
+)
+@click.option(
     "--no-acknowledge", is_flag=True, help="Do not acknowledge the delivery (the payment then waits for its window)."
 )
 @connected
-def fetch(client: Client, identifier: str, output: Path, sealed: bool, no_acknowledge: bool) -> None:
+def fetch(client: Client, identifier: str, output: Path, sealed: bool, bound: bool, no_acknowledge: bool) -> None:
     """Fetch data: IDENTIFIER is an agreement (takes one use) or a transfer that was started before (goes on where it stopped)."""
     # Before a use is taken, since one that cannot be written would be lost.
     output.mkdir(parents=True, exist_ok=True)
     files.require_writable(output)
     transfer = _transfer_of(client, identifier)
     try:
-        facts, target, digest = _deliver(client, transfer, output, sealed)
+        facts, target, digest = _deliver(client, transfer, output, sealed, bound)
     except (OSError, KeyboardInterrupt) as error:
         raise ExchangeError(
             failures.told(error) if isinstance(error, Exception) else "The delivery was interrupted.",
@@ -159,7 +162,9 @@ def fetch(client: Client, identifier: str, output: Path, sealed: bool, no_acknow
         _receipts(made)
 
 
-def _deliver(client: Client, transfer: str, output: Path, sealed: bool) -> tuple[dict[str, Any], Path, str]:
+def _deliver(
+    client: Client, transfer: str, output: Path, sealed: bool, bound: bool
+) -> tuple[dict[str, Any], Path, str]:
     """Wait until the transfer has started, then fetch its package, and return its facts, the file and the digest."""
     with progress_bar() as bar:
         task = bar.add_task("preparing", total=1.0)
@@ -174,7 +179,7 @@ def _deliver(client: Client, transfer: str, output: Path, sealed: bool) -> tuple
             )
         opened = not sealed and facts["custody"] == "custodial"
         target = output / f"delivery-{transfer[-12:]}.{'zip' if opened else 'sealed'}"
-        digest = client.fetch(transfer, target, opened=opened, report=report)
+        digest = client.fetch(transfer, target, opened=opened, bound=bound, report=report)
     if not opened:
         fields = ("id", "agreement_id", "context", "recipient_wrapped_key", "sealed_digest", "plain_digest")
         note = json.dumps({name: facts[name] for name in fields}, indent=1)

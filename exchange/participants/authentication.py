@@ -17,7 +17,7 @@ from exchange.config import Settings
 from exchange.errors import AuthenticationError
 from exchange.participants import tokens
 from exchange.participants.models import User
-from exchange.web import connection, database, reading, services
+from exchange.web import connection, database, reading, services, takes_access_token
 
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS", "TRACE"}
 # Whatever is read into memory as a whole; only the bytes of a dataset may be longer.
@@ -96,9 +96,9 @@ def _admit_uploads() -> None:
 
 def _by_token(header: str) -> None:
     scheme, _, credential = header.partition(" ")
-    # Access tokens of transfers are JWTs; the transfer's own views check them.
-    if scheme.lower() in {"bearer", "dpop"} and credential.count(".") == 2:
-        g.access_token = credential
+    # Access tokens of transfers are JWTs; the views that take them check them, and elsewhere they are nobody's.
+    if scheme.lower() in {"bearer", "dpop"} and credential.count(".") == 2 and takes_access_token(request.endpoint):
+        g.access_token, g.access_scheme = credential, scheme.lower()
         return
     actor = tokens.actor_of_token(connection(), credential) if scheme.lower() == "bearer" else None
     if actor is None:

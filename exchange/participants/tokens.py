@@ -168,8 +168,18 @@ def actor_of_user(session: Session, user_id: str) -> Actor:
     return _actor(row)
 
 
-def still_holds(session: Session, user_id: str, permission: Permission, issued_at: datetime) -> bool:
-    """Say whether what was issued to a person then holds now: neither the person nor the credentials ended, and a role allows it."""
+def still_holds(
+    session: Session, user_id: str, permission: Permission, issued_at: datetime, parent: str | None = None
+) -> bool:
+    """Say whether what was issued to a person then holds now: neither the person nor the credentials ended, and a role allows it.
+
+    `parent`: the API token that it was issued for, which must not have been revoked or have expired.
+    """
+    if parent:
+        made_by = session.get(ApiToken, parent)
+        ended = made_by is None or made_by.revoked_at is not None or made_by.expires_at <= datetime.now(UTC)
+        if ended or made_by.user_id != user_id:  # type: ignore[union-attr]
+            return False
     person = session.get(User, user_id)
     if person is None or person.disabled or (person.ended_at is not None and issued_at <= person.ended_at):
         return False

@@ -1,6 +1,7 @@
 """Short-lived access tokens of one transfer: EdDSA JWTs (RFC 9068 profile) that name transfer, agreement and consumer.
 
-They open nothing by themselves: the policy is decided again at every part that is fetched with one.
+They open nothing by themselves: the policy is decided again at every part that is fetched with one. One that is bound (`cnf`,
+RFC 9449) opens nothing without a proof of its key either.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hmac
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -18,21 +20,27 @@ from exchange.errors import AuthenticationError
 from exchange.identifiers import uuid7
 from exchange.keystore import TOKENS
 from exchange.steps import Services
+from exchange.transfer import jose
 
 _TYPE = "at+jwt"
 _ALGORITHM = "EdDSA"
-_REQUIRED = ["iss", "aud", "sub", "client_id", "exp", "nbf", "iat", "jti", "agreement", "transfer"]
+_REQUIRED = ["iss", "aud", "sub", "client_id", "exp", "nbf", "iat", "jti", "agreement", "transfer", "parent"]
 
 
 @dataclass(frozen=True)
 class Grant:
-    """What a verified token says: one transfer of one consumer, and the person it was issued to."""
+    """What a verified token says: one transfer of one consumer, the person it was issued to and by which API token (if any).
+
+    `key` is the thumbprint of the key that its holder must prove, empty where it is not bound.
+    """
 
     transfer: str
     agreement: str
     consumer: str
     user: str
     issued_at: datetime
+    parent: str = ""
+    key: str = ""
 
 
 @lru_cache(maxsize=4)
@@ -64,15 +72,20 @@ def issue(services: Services, grant: Grant, random: bytes) -> tuple[str, datetim
         "jti": uuid7(now, random),
         "agreement": grant.agreement,
         "transfer": grant.transfer,
+        "parent": grant.parent,
+        **({"cnf": {"jkt": grant.key}} if grant.key else {}),
     }
     return jwt.encode(claims, private, algorithm=_ALGORITHM, headers={"typ": _TYPE, "kid": key_id}), expires
 
 
 def verify(services: Services, token: str) -> Grant:
-    """Return what a token grants. Raises AuthenticationError for every fault, without saying which."""
+    """Return what a token grants. Raises AuthenticationError for every fault, without saying which.
+
+    The caller has still to ask for the proof of `Grant.key`.
+    """
     _, public, key_id = _key(services.keystore.secret(TOKENS))
     try:
-        header = jwt.get_unverified_header(token)
+        header, _ = jose.read(token)
         if not (
             header.get("alg") == _ALGORITHM
             and hmac.compare_digest(str(header.get("typ", "")), _TYPE)
@@ -88,12 +101,32 @@ def verify(services: Services, token: str) -> Grant:
             issuer=services.settings.public_url,
             options={"require": _REQUIRED, "strict_aud": True},
         )
-    except (jwt.PyJWTError, ValueError, TypeError) as error:
+        names = ("transfer", "agreement", "sub", "client_id")
+        transfer, agreement, consumer, user = (_text(claims[name]) for name in names)
+        issued_at = datetime.fromtimestamp(float(claims["iat"]), UTC)
+        parent, key = _text(claims["parent"]), _bound_to(claims)
+    except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise invalid() from error
-    issued_at = datetime.fromtimestamp(float(claims["iat"]), UTC)
-    return Grant(
-        str(claims["transfer"]), str(claims["agreement"]), str(claims["sub"]), str(claims["client_id"]), issued_at
-    )
+    return Grant(transfer, agreement, consumer, user, issued_at, parent, key)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("a claim is no text")
+    return value
+
+
+def _bound_to(claims: dict[str, Any]) -> str:
+    """Return the thumbprint in `cnf`, empty without one; a confirmation of another kind is not understood, so it is refused."""
+    if "cnf" not in claims:
+        return ""
+    confirmation = claims["cnf"]
+    if not isinstance(confirmation, dict) or set(confirmation) != {"jkt"}:
+        raise TypeError("an unknown confirmation")
+    name = _text(confirmation["jkt"])
+    if len(jose.decode(name)) != hashlib.sha256().digest_size:
+        raise ValueError("no thumbprint")
+    return name
 
 
 def invalid() -> AuthenticationError:

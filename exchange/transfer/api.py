@@ -12,9 +12,20 @@ from flask_smorest import Blueprint
 from exchange.access import Permission
 from exchange.errors import AuthenticationError, InvalidInputError, NotFoundError, PolicyDeniedError
 from exchange.participants import keys
-from exchange.transfer import access_tokens, decision, delivery, schemas, service
+from exchange.transfer import decision, delivery, possession, schemas, service
 from exchange.transfer.models import TransferProcess
-from exchange.web import answer, check, current_actor, database, operations, reading, requires, run, services
+from exchange.web import (
+    answer,
+    by_access_token,
+    check,
+    current_actor,
+    database,
+    operations,
+    reading,
+    requires,
+    run,
+    services,
+)
 
 blueprint = Blueprint("transfers_api", __name__, description="Transfer: request, fetch, acknowledge.")
 
@@ -64,18 +75,23 @@ def show(transfer: str) -> dict[str, Any]:
 @blueprint.response(200, schemas.AccessTokenSchema)
 @requires(Permission.TRANSFER_REQUEST)
 def token(transfer: str) -> Any:
-    """Give a short-lived access token for fetching this transfer's parts."""
+    """Give a short-lived access token for fetching this transfer's parts; with a proof in the header DPoP it is bound to that key."""
+    key = possession.to_bind()
     with deciding(transfer):
-        return service.token(services(), reading(), current_actor(), transfer)
+        return service.token(services(), reading(), current_actor(), transfer, key)
 
 
 @blueprint.get("/transfers/<transfer>/artefact")
 @blueprint.response(200, {"type": "string", "format": "binary"}, content_type="application/octet-stream")
 @requires(Permission.PUBLIC)
+@by_access_token
 def artefact(transfer: str) -> Response:
-    """Give the sealed artefact, whole or a byte range, for an access token of this transfer or its consumer's own token."""
+    """Give the sealed artefact, whole or a byte range, for an access token of this transfer or its consumer's own token.
+
+    A bound access token takes the scheme DPoP and, in the header DPoP, a proof for this very request.
+    """
     if g.get("access_token"):
-        grant = access_tokens.verify(services(), g.access_token)
+        grant = g.grant = possession.granted()
         if grant.transfer != transfer:
             raise AuthenticationError(
                 ("This access token belongs to another transfer.", "该访问令牌属于另一次交付。"),
@@ -140,6 +156,17 @@ def received(transfer: str) -> TransferProcess:
     return row
 
 
+@blueprint.after_request
+def offer_nonce(response: Response) -> Response:
+    """Give the nonce that the next proof must bear, where the exchange asks for one."""
+    if services().settings.dpop_nonce and request.endpoint in {
+        f"{blueprint.name}.token",
+        f"{blueprint.name}.artefact",
+    }:
+        response.headers["DPoP-Nonce"] = possession.nonce()
+    return response
+
+
 class deciding:  # noqa: N801 - reads as a word in `with deciding(transfer)`
     """Records a denial that the block runs into: the ledger shows the refused part, and the transfer is suspended."""
 
@@ -167,11 +194,12 @@ def send(row: TransferProcess, *, opened: bool) -> Response:
     if bounds and request.headers.get("If-Range", f'"{body.etag}"') != f'"{body.etag}"':
         bounds = None
     start, end = bounds or (0, body.size)
-    store, ports, identifier = database(), operations(), row.id
+    store, ports, identifier, holder = database(), operations(), row.id, possession.holder()
 
     def decide_again() -> None:
         try:
             with store.reading() as session:
+                delivery.require_holder(session, *holder)
                 service.check_part(session, session.get_one(TransferProcess, identifier), datetime.now(UTC))
         except PolicyDeniedError as error:
             ports.run_as_system("transfer.deny_part", transfer=identifier, reasons=list(error.reasons))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import BinaryIO
 
 from sqlalchemy.orm import Session
@@ -40,12 +41,17 @@ def transfer_for_grant(session: Session, grant: access_tokens.Grant) -> Transfer
     Raises AuthenticationError where the person it was issued to may not fetch any more, NotFoundError when it names another
     transfer.
     """
-    if not tokens.still_holds(session, grant.user, Permission.TRANSFER_REQUEST, grant.issued_at):
-        raise access_tokens.invalid()
+    require_holder(session, grant.user, grant.issued_at, grant.parent)
     transfer = session.get(TransferProcess, grant.transfer)
     if transfer is None or transfer.agreement_id != grant.agreement or transfer.consumer_id != grant.consumer:
         raise NotFoundError()
     return transfer
+
+
+def require_holder(session: Session, user: str, since: datetime, parent: str) -> None:
+    """Raise AuthenticationError unless `user` may still fetch by what was given at `since`, for the API token `parent` (if any)."""
+    if not tokens.still_holds(session, user, Permission.TRANSFER_REQUEST, since, parent):
+        raise access_tokens.invalid()
 
 
 def sealed(services: Services, transfer: TransferProcess) -> Body:

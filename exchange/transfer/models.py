@@ -59,6 +59,15 @@ class TransferProcess(Base):
     expires_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
+class UsedProof(Base):
+    """A proof of possession that was used; kept until its own time refuses it."""
+
+    __tablename__ = "used_proof"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    lapses_at: Mapped[datetime] = mapped_column(UTCDateTime, index=True)
+
+
 class UsageCounter(Base):
     """How often an agreement was used for an action, and when first; changed only under its row lock."""
 

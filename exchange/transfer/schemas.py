@@ -55,7 +55,8 @@ class TransfersSchema(Schema):
 
 class AccessTokenSchema(Schema):
     access_token = fields.String()
-    token_type = fields.String()
+    token_type = fields.String(metadata={"description": "Bearer, or DPoP where it is bound to a key"})
+    cnf = fields.Dict(metadata={"description": "of a bound token: `jkt`, the thumbprint of the key"})
     expires_at = fields.String()
 
 

@@ -292,16 +292,22 @@ def deny_part(step: Step, *, transfer: str, reasons: list[dict[str, Any]]) -> di
     return {"transfer": row.id, "state": row.state}
 
 
-def token(services: Services, session: Session, actor: Actor, transfer_id: str) -> dict[str, Any]:
-    """Return a short-lived access token for one started transfer of the acting consumer; the policy is decided first."""
+def token(services: Services, session: Session, actor: Actor, transfer_id: str, key: str = "") -> dict[str, Any]:
+    """Return a short-lived access token for one started transfer of the acting consumer; the policy is decided first.
+
+    `key`: the thumbprint of the key whose possession the caller has proven, to which the token is bound.
+    """
     row = get(session, actor, transfer_id)
     if row.consumer_id != actor.participant:
         raise NotFoundError()
     now = datetime.now(UTC)
     check_part(session, row, now)
-    grant = access_tokens.Grant(row.id, row.agreement_id, row.consumer_id, actor.user or "", now)
+    grant = access_tokens.Grant(
+        row.id, row.agreement_id, row.consumer_id, actor.user or "", now, actor.token or "", key
+    )
     text, expires = access_tokens.issue(services, grant, secrets.token_bytes(10))
-    return {"access_token": text, "token_type": "Bearer", "expires_at": expires.isoformat()}
+    kind = {"token_type": "DPoP", "cnf": {"jkt": key}} if key else {"token_type": "Bearer"}
+    return {"access_token": text, **kind, "expires_at": expires.isoformat()}
 
 
 def check_part(session: Session, row: TransferProcess, at: datetime) -> None:

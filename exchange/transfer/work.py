@@ -43,6 +43,7 @@ from exchange.operations import Operations
 from exchange.participants import keys
 from exchange.participants.models import Participant
 from exchange.steps import Step, operation
+from exchange.transfer import proofs as _proofs  # noqa: F401 - its timer is registered where the others are
 from exchange.transfer.models import TransferProcess
 from exchange.transfer.service import context
 

@@ -86,6 +86,8 @@ REFUSED: dict[str, list[Any]] = {
     "session_idle_minutes": [0, 43201],
     "session_absolute_hours": [0, 2161],
     "access_token_minutes": [0, 16, "60"],
+    "dpop": ["always", "", True],
+    "dpop_nonce": ["perhaps", 2],
     "acceptance_window_days": [0, 366],
     "artefact_days": [0, 3651, 10**12],
     "login_attempts_per_minute": [0, 10**7],

@@ -18,6 +18,15 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "used_proof",
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("lapses_at", exchange.database.UTCDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_used_proof")),
+    )
+    with op.batch_alter_table("used_proof", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_used_proof_lapses_at"), ["lapses_at"], unique=False)
+
+    op.create_table(
         "account",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("owner", sa.String(length=64), nullable=False),
