@@ -43,7 +43,8 @@ SECURITY_SCHEMES = {
         "scheme": "bearer",
         "bearerFormat": "JWT (EdDSA)",
         "description": "The short-lived access token of one transfer, from `POST /api/v1/transfers/{transfer}/token`; "
-        "it fetches that transfer's sealed artefact and nothing else.",
+        "it fetches that transfer's sealed artefact and nothing else. One that is bound to a key (`cnf`) is sent as "
+        "`Authorization: DPoP …` with a proof in the header `DPoP` (RFC 9449).",
     },
 }
 # What an access token of a transfer opens, besides an API token.
