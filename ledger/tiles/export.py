@@ -13,7 +13,7 @@ from ledger.checkpoint import Checkpoint
 from ledger.errors import LedgerError, VerificationError
 from ledger.storage import Readable, StoredCheckpoint
 from ledger.succession import verify_with
-from ledger.tiles.layout import CHECKPOINT, tile_at, tiles_of
+from ledger.tiles.layout import CHECKPOINT, levels_of, tile_at, tiles_of
 from ledger.tiles.publish import StorageSource, checked_bytes
 from ledger.tiles.read import TileLog
 
@@ -72,12 +72,13 @@ def export(
     if before is not None and proof.root(since, log.hashes) != before.root:
         raise VerificationError([f"the target holds another log: at size {since} its root is another one"])
     # From the top down, so that each tile is compared with one that leads to the signed root itself.
-    wanted = list(tiles_of(found.size, since))[::-1]
-    written = 0
-    for done, tile in enumerate(wanted, 1):
+    levels = list(levels_of(found.size, since))[::-1]
+    total, written = sum(len(places) for _, places in levels), 0
+    wanted = (tile_at(level, index, found.size) for level, places in levels for index in reversed(places))
+    for done, tile in enumerate((tile for tile in wanted if tile is not None), 1):
         written += target.write(tile.path(), checked_bytes(storage, tile, found.size))
         if progress is not None:
-            progress(done, len(wanted))
+            progress(done, total)
     if before is None or since < found.size:
         written += target.write(CHECKPOINT, signed.note.encode())
     for tile in tiles_of(since, since):

@@ -83,8 +83,8 @@ def tile_at(level: int | None, index: int, size: int) -> Tile | None:
     return Tile(level, index, min(count, WIDTH)) if count > 0 else None
 
 
-def tiles_of(size: int, since: int = 0) -> Iterator[Tile]:
-    """Yield the tiles of a tree of `size` entries, without those that were full at size `since` already.
+def levels_of(size: int, since: int = 0) -> Iterator[tuple[int | None, range]]:
+    """Yield the levels of a tree of `size` entries, with the places of the tiles that were not full at size `since`.
 
     Entries come first, then the levels upwards.
     """
@@ -92,10 +92,16 @@ def tiles_of(size: int, since: int = 0) -> Iterator[Tile]:
         shift = HEIGHT * (level or 0)
         if not size >> shift:
             return
-        index = (since >> shift) // WIDTH
-        while (tile := tile_at(level, index, size)) is not None:
-            yield tile
-            index += 1
+        yield level, range((since >> shift) // WIDTH, -(-(size >> shift) // WIDTH))
+
+
+def tiles_of(size: int, since: int = 0) -> Iterator[Tile]:
+    """Yield the tiles of a tree of `size` entries, without those that were full at size `since` already.
+
+    Entries come first, then the levels upwards.
+    """
+    for level, places in levels_of(size, since):
+        yield from (tile for index in places if (tile := tile_at(level, index, size)) is not None)
 
 
 def pack(entries: Sequence[bytes]) -> bytes:

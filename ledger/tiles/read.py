@@ -14,10 +14,13 @@ from ledger.entry import Entry, Erased, Opening
 from ledger.errors import LedgerError, ProofError, VerificationError
 from ledger.hashing import leaf_hash
 from ledger.storage import Record, StoredCheckpoint, View
-from ledger.tiles.layout import CHECKPOINT, HEIGHT, WIDTH, Tile, split, tile_at, tiles_of, unpack
+from ledger.tiles.layout import CHECKPOINT, HEIGHT, WIDTH, Tile, levels_of, split, tile_at, unpack
 from ledger.tree import KEPT_LEVEL, Frontier, Growth, Subtree, join, peaks
 
 _KEPT_TILES = 512
+# After so many files in a row that are not there, those after them are not looked for: who signs a size of 2^60 must
+# not keep an auditor busy for ever.
+_PATIENCE = 64
 
 
 class Source(Protocol):
@@ -90,12 +93,14 @@ class TileLog:
         """
         if start:
             raise ProofError("tiles are checked from the first entry on")
-        grown = Growth()
+        grown, missing = Growth(), 0
         for bundle in self._bundles(start, stop):
             try:
-                entries = self._entries(bundle)
+                entries, missing = self._entries(bundle), 0
             except VerificationError:
-                entries = []
+                entries, missing = [], missing + 1
+            if missing == _PATIENCE:
+                return
             files = f"{Tile(0, bundle.index, bundle.width).path()}, {bundle.path()}"
             for index, body in enumerate(entries, bundle.start):
                 while grown.size < index:
@@ -116,19 +121,24 @@ class TileLog:
 
     def faults(self) -> Iterator[str]:
         """Yield every file that is missing, cut, too long, or of another width and not of the same tree."""
-        for tile in tiles_of(self.size):
-            found = self._read(tile)
-            if found is None:
-                yield f"{tile.path()} is missing"
-                continue
-            path, data = found
-            try:
-                whole = _length(tile, data)
-                if len(data) != whole and path == tile.path():
-                    yield f"{path} has {len(data) - whole} bytes too many"
-            except ProofError as error:
-                yield f"{path} is damaged: {error}"
-            yield from self._faults_beside(tile, data)
+        for level, places in levels_of(self.size):
+            missing = 0
+            for tile in filter(None, (tile_at(level, index, self.size) for index in places)):
+                if missing == _PATIENCE:
+                    yield f"{tile.path()} and those after it were not looked for"
+                    break
+                found = self._read(tile)
+                missing = 0 if found else missing + 1
+                yield from self._faults_of(tile, *found) if found else [f"{tile.path()} is missing"]
+
+    def _faults_of(self, tile: Tile, path: str, data: bytes) -> Iterator[str]:
+        try:
+            whole = _length(tile, data)
+            if len(data) != whole and path == tile.path():
+                yield f"{path} has {len(data) - whole} bytes too many"
+        except ProofError as error:
+            yield f"{path} is damaged: {error}"
+        yield from self._faults_beside(tile, data)
 
     def _faults_beside(self, tile: Tile, data: bytes) -> Iterator[str]:
         for path in self._source.beside(tile):

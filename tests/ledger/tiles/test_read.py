@@ -9,8 +9,9 @@ from ledger.errors import LedgerError, ProofError, VerificationError
 from ledger.fsck import fsck
 from ledger.hashing import leaf_hash
 from ledger.signatures import SigningKey
-from ledger.tiles import FolderSource, TileLog
+from ledger.tiles import FolderSource, FolderTarget, TileLog, export
 from ledger.tiles.layout import pack, unpack
+from ledger.tree import join
 
 VKEY = checkpoint.vkey("exchange.example/log", SigningKey.from_seed(b"L" * 32).public)
 
@@ -185,3 +186,22 @@ def test_reading_starts_at_the_first_entry(exported):
         next(opened(exported(10)).records(5, 10))
     with pytest.raises(VerificationError):
         opened(exported(10)).hashes([(3, 5)])
+
+
+def test_a_size_that_no_log_has_keeps_nobody_busy(tmp_path):
+    key = SigningKey.from_seed(b"L" * 32)
+    # Its only peak is a hash of the highest level, so that the signed root is that of the files.
+    size, root = 2**60, b"\2" * 32
+    top = join([root] * 16)
+    (tmp_path / "tile/7/000.p").mkdir(parents=True)
+    (tmp_path / "tile/7/000.p/16").write_bytes(root * 16)
+    (tmp_path / "checkpoint").write_text(checkpoint.sign("exchange.example/log", size, top, key))
+    vkey = checkpoint.vkey("exchange.example/log", key.public)
+    log = TileLog(FolderSource(tmp_path))
+    found = [problem.detail for problem in fsck(log, vkey).problems]
+    assert "tile/entries/000 is missing" in found
+    assert "tile/entries/064 and those after it were not looked for" in found
+    assert any("the head of size" in detail for detail in found)
+    assert len(found) < 1000
+    with FolderTarget.locked(tmp_path / "mirror") as target, pytest.raises(VerificationError, match="is missing"):
+        export(log, log.checkpoint, vkey, target)
