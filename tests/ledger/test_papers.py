@@ -102,7 +102,13 @@ def test_a_json_receipt_of_the_api_proves_its_leaf_hash(papers: Papers, verify: 
     wrong = receipt.to_json() | {"leaf_hash": "00" * 32}
     assert verify(papers.file("receipt.json", json.dumps(wrong)))[0] == 1
     assert verify(papers.file("receipt.json", json.dumps([])))[0] == 2
-    assert verify(papers.file("receipt.json", "{"))[0] == 2
+    # What cannot be read is unusable, which is another exit code than that of what does not hold.
+    for broken in (
+        "{",
+        '{"a":' + "[" * 100_000,
+        json.dumps(receipt.to_json()).replace('"index": "3"', '"index": 1e999'),
+    ):
+        assert verify(papers.file("receipt.json", broken))[0] == 2
 
 
 def test_the_bytes_of_an_entry_must_be_those_of_the_receipts_index(papers: Papers, verify: Callable[..., Any]):
