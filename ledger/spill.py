@@ -3,7 +3,6 @@
 A check of a whole log remembers something about every agreement in it, and there may be more of them than memory holds.
 """
 
-import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Iterator
@@ -86,13 +85,14 @@ class Spill(Generic[T]):
     def _open(self) -> "sqlite3.Connection":
         import sqlite3  # Small logs and bundles are checked without any database.
 
-        folder = tempfile.mkdtemp(prefix="ledger-")
-        made = sqlite3.connect(Path(folder) / "spilled.db", isolation_level=None)
-        # It is gone when this object is, also when the check ends with an exception.
-        weakref.finalize(self, _remove, made, folder)
-        for setting in ("journal_mode = OFF", "synchronous = OFF"):
-            made.execute(f"PRAGMA {setting}")
-        made.execute("CREATE TABLE spilled (key BLOB PRIMARY KEY, value) WITHOUT ROWID")
+        # The file loses its name at once, and its bytes go with this process, however that ends: in them are
+        # parties and prices, which a process that was killed could not erase any more.
+        with tempfile.TemporaryDirectory(prefix="ledger-", ignore_cleanup_errors=True) as folder:
+            made = sqlite3.connect(Path(folder) / "spilled.db", isolation_level=None)
+            for setting in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE"):
+                made.execute(f"PRAGMA {setting}").close()
+            made.execute("CREATE TABLE spilled (key BLOB PRIMARY KEY, value) WITHOUT ROWID")
+        weakref.finalize(self, made.close)
         return made
 
 
@@ -104,8 +104,3 @@ def _translated() -> Iterator[None]:
         yield
     except (OSError, sqlite3.Error) as error:
         raise LedgerError(f"what the check remembers cannot be kept in the temporary folder: {error}") from error
-
-
-def _remove(connection: "sqlite3.Connection", folder: str) -> None:
-    connection.close()
-    shutil.rmtree(folder, ignore_errors=True)

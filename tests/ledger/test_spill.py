@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import random
 import tempfile
 from pathlib import Path
@@ -36,20 +37,27 @@ def test_it_holds_what_a_dictionary_holds(steps, limit):
     assert all(spill.get(key) == value for key, value in expected.items())
 
 
-def test_the_temporary_file_is_made_when_needed_and_removed(monkeypatch, tmp_path):
+def test_the_temporary_file_is_made_when_needed_and_has_no_name_that_could_outlive_the_check(monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def opened():
+        links = [os.readlink(link) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+        return [link for link in links if "spilled.db" in link]
+
     spill = Spill(str, int, 10)
     for number in range(10):
-        spill[bytes([number])] = number
+        spill[number.to_bytes(2, "big")] = number
+    assert opened() == []
+    for number in range(10, 2000):
+        spill[number.to_bytes(2, "big")] = number
+    (path,) = opened()
+    assert path.startswith(str(tmp_path))
+    assert path.endswith("(deleted)")
     assert list(tmp_path.iterdir()) == []
-    for number in range(10, 200):
-        spill[bytes([number])] = number
-    (folder,) = tmp_path.iterdir()
-    assert (folder / "spilled.db").exists()
-    assert sorted(spill.values()) == list(range(200))
+    assert sorted(spill.values()) == list(range(2000))
     del spill
     gc.collect()
-    assert list(tmp_path.iterdir()) == []
+    assert opened() == []
 
 
 def test_where_there_is_no_room_the_error_says_so(monkeypatch):
