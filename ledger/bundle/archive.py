@@ -14,6 +14,8 @@ from ledger.errors import BundleError
 MAX_FILES = 1_000_000
 MAX_FILE_BYTES = 1 << 20
 MAX_MANIFEST_BYTES = 512 << 20
+# What the manifest says of one file; it is read as a whole, and so may not be large in a small archive.
+MAX_MANIFEST_PER_FILE = 4 << 10
 MAX_DOCUMENT_BYTES = 2 << 30
 MAX_TOTAL_BYTES = 16 << 30
 MAX_RATIO = 1_100  # Deflate cannot compress further than about 1,032 to 1.
@@ -91,6 +93,7 @@ def _problems(files: list[zipfile.ZipInfo]) -> Iterator[str]:
         yield f"more than {MAX_FILES} files"
         return
     seen: set[str] = set()
+    manifest = MAX_FILE_BYTES + MAX_MANIFEST_PER_FILE * len(files)
     for info in files:
         name = info.filename
         if name in seen:
@@ -105,5 +108,7 @@ def _problems(files: list[zipfile.ZipInfo]) -> Iterator[str]:
             yield f"{name!r} is encrypted or compressed in a way that bundles do not use"
         elif info.file_size > _limit(name) or info.file_size > MAX_RATIO * max(info.compress_size, 1):
             yield f"{name!r} would unpack to {info.file_size} bytes"
+        elif name == "manifest.json" and info.file_size > manifest:
+            yield f"{name!r} has {info.file_size} bytes, too many for the manifest of {len(files)} files"
     if sum(info.file_size for info in files) > MAX_TOTAL_BYTES:
         yield f"the archive would unpack to more than {MAX_TOTAL_BYTES} bytes"

@@ -330,6 +330,21 @@ def test_a_zip_bomb_is_refused_unread(bundle):
     assert "unpack" in problem.detail
 
 
+def test_a_manifest_far_larger_than_what_it_lists_is_refused_unread(bundle):
+    _rewrite(bundle, _edit("manifest.json", b"{", b"{" + b" " * (2 << 20)))
+    (problem,) = verify_bundle(bundle).problems
+    assert problem.name == "archive"
+    assert "too many for the manifest" in problem.detail
+
+
+def test_a_field_that_the_entry_does_not_commit_to_cannot_be_called_erased(bundle):
+    name = next(name for name in zipfile.ZipFile(bundle).namelist() if name.startswith("openings/"))
+    order = b'{"openings":{"aaa":{"by":"urn:uuid:0190a000-0000-7000-8000-000000000000","erased":true},'
+    _rewrite(bundle, _edit(name, b'{"openings":{', order))
+    (problem,) = [item for item in verify_bundle(bundle).problems if item.name == "opening"]
+    assert "does not commit to a field 'aaa'" in problem.detail
+
+
 def test_a_link_is_refused(bundle):
     with zipfile.ZipFile(bundle, "a") as archive:
         info = zipfile.ZipInfo("documents/link")
