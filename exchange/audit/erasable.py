@@ -81,6 +81,8 @@ def listed(session: Session, log: Log[Any], actor: Actor, page: int = 0) -> tupl
         if actor.is_exchange or signer_of(openings) == actor.participant:
             item = _erasable(log, actor, entry, openings)
             items += [item] if item.fields else []
+    # Statements of one step bear one time; the log knows which came first.
+    items.sort(key=lambda item: (item.entry.at, item.entry.index), reverse=True)
     return items, len(rows) > PER_PAGE
 
 

@@ -83,6 +83,8 @@ def mine() -> str:
         .limit(200)
     )
     items = [(row, _place(row.statement)) for (row,) in rows]
+    # Statements of one step bear one time; the log knows which came first, and what it has not yet is the newest.
+    items.sort(key=lambda item: (item[0].at, item[1] is None, item[1] or 0), reverse=True)
     return render_template("audit/mine.html", items=items)
 
 

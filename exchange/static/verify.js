@@ -212,11 +212,15 @@
         verdict.add("receipt", false, {}, { reason: error.message, key: bundle ? "bad-bundle-file" : "" });
       }
       if (kept.value.trim()) {
-        await verdict.attempt("kept", async () => {
-          const text = `${kept.value.replaceAll("\r\n", "\n").trim()}\n`;
-          const old = await T.judge(policy, text.startsWith("old ") ? V.parseExtension(text).note : text);
-          return extended(old.checkpoint, policy);
-        });
+        const text = `${kept.value.replaceAll("\r\n", "\n").trim()}\n`;
+        // What has no signature line is no checkpoint: a slip of whoever pasted it, and nothing against the log.
+        if (!text.includes("\n\n— ")) verdict.add("kept", false, {}, { key: "no-checkpoint" });
+        else {
+          await verdict.attempt("kept", async () => {
+            const old = await T.judge(policy, text.startsWith("old ") ? V.parseExtension(text).note : text);
+            return extended(old.checkpoint, policy);
+          });
+        }
       }
       return verdict.checks;
     }
@@ -256,7 +260,7 @@
         } catch (error) { damaged = damaged || `${item.index}: ${error.message}`; }
       }
       addReceipt(verdict, { checks: [signature, ...(witnesses ? [witnesses] : [])] }, policy);
-      verdict.add("bundle", !failed.length, { count: items.length, failed: failed.slice(0, 20).join(", ") }, { reason: wrong });
+      verdict.add("bundle", !failed.length, { count: items.length, failed: failed.slice(0, 20).join(", ") + (failed.length > 20 ? ", …" : "") }, { reason: wrong });
       verdict.add("bundle-openings", !damaged, counted, { reason: damaged });
       return newest;
     }
@@ -268,9 +272,9 @@
       const isZip = bytes && bytes[0] === 0x50 && bytes[1] === 0x4b;
       bundle = isZip ? bytes : null;
       if (isZip) { receipt.value = ""; return run(); }
-      if (!bytes || bytes.length > LARGEST_TEXT) {
+      if (!bytes || bytes.length > LARGEST_TEXT || !bytes.length) {
         turn += 1;
-        return show(place, [{ name: "receipt", ok: false, detail: say("too-large") }]);
+        return show(place, [{ name: "receipt", ok: false, detail: say(given.size ? "too-large" : "empty-file") }]);
       }
       receipt.value = new TextDecoder().decode(bytes);
       return run();

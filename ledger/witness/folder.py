@@ -47,6 +47,8 @@ class Folder:
     def cosigner(self) -> Cosigner:
         """Return the witness's key. Raises LedgerError when others could read it."""
         path = self.path / "key"
+        if not self.path.is_dir():
+            raise LedgerError(f"{self.path} holds no witness; make one with `init`")
         try:
             mode = path.stat().st_mode
             text = path.read_text("utf-8").strip()
@@ -66,6 +68,8 @@ class Folder:
         found = []
         try:
             text = path.read_text("utf-8")
+        except FileNotFoundError as error:
+            raise LedgerError(f"{self.path} holds no witness; make one with `init`") from error
         except (OSError, UnicodeDecodeError) as error:
             raise LedgerError(f"{path} cannot be read: {error}") from error
         for number, line in enumerate(text.split("\n"), 1):

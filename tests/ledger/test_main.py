@@ -153,6 +153,12 @@ def test_an_absent_file_a_mistyped_key_and_an_address_are_named(case, capsys):
         assert capsys.readouterr().err.startswith(said)
 
 
+@pytest.mark.parametrize("action", ["serve", "show"])
+def test_a_folder_without_a_witness_is_said_to_be_one(tmp_path, capsys, action):
+    assert main(["witness", action, str(tmp_path / "absent")]) == 2
+    assert capsys.readouterr().err == f"error: {tmp_path / 'absent'} holds no witness; make one with `init`\n"
+
+
 def test_an_unpacked_bundle_is_not_taken_for_a_log_that_was_cut_short(case, capsys):
     folder, vkey = case
     with zipfile.ZipFile(folder / "evidence.zip") as bundle:

@@ -181,6 +181,11 @@ def test_a_kept_checkpoint_must_be_extended_by_todays_log(site: Any, page: Any) 
     assert (found, checks["kept"]) == ("good", "good")
     found, checks = site.told(page, receipt.proof, kept=site.fork(checkpoint.unsafe_parse(kept).size))
     assert (found, checks["kept"]) == ("bad", "bad")
+    assert "together they prove a fork" in page.locator('[data-check="kept"]').inner_text()
+    # A slip of the hand is no fork.
+    found, checks = site.told(page, receipt.proof, kept=kept.partition("\n\n")[0])
+    assert (found, checks["kept"]) == ("bad", "bad")
+    assert "not a signed checkpoint" in page.locator('[data-check="kept"]').inner_text()
 
 
 def test_a_bundle_is_dropped_and_all_its_receipts_and_values_are_judged(site: Any, page: Any, tmp_path: Path) -> None:
@@ -291,6 +296,11 @@ def test_a_receipts_file_is_dropped_and_judged(site: Any, tmp_path: Path) -> Non
     page.locator("#file").set_input_files(str(path))
     assert site.verdict(page)[0] == "good"
     page.context.close()
+
+
+def test_an_empty_file_is_said_to_be_empty(site: Any, page: Any) -> None:
+    assert site.dropped(page, "receipt.json", b"") == ("bad", {"receipt": "bad"})
+    assert "The file is empty." in page.locator('[data-check="receipt"]').inner_text()
 
 
 def test_what_is_no_receipt_is_told_and_breaks_nothing(site: Any, page: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import re
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from sqlalchemy import text
 
 from exchange.audit import search
 from exchange.audit.search import Wanted
+from exchange.identifiers import uuid7
 from exchange.participants.models import Participant
 from ledger.entry import Entry
 from ledger.hashing import leaf_hash
@@ -269,3 +271,19 @@ def test_the_pictures_name_what_they_show_and_carry_nothing_that_the_policy_refu
         assert entries(site)[index].leaf_hash.hex()[:8] in pictures[0]
         assert entries(site)[index - 1].leaf_hash.hex()[:8] in pictures[1]
         assert not re.search(r"style=|<script|href|on\w+=", "".join(pictures))
+
+
+def test_statements_of_one_step_are_listed_in_the_order_of_the_log(
+    embedded: Any, visitor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Ids that fall within a step, where those of the log rise: an order by time and id alone would turn them round.
+    falling = itertools.count(1)
+    monkeypatch.setattr(
+        "exchange.steps.uuid7", lambda now, _: uuid7(now, (2**80 - 1 - next(falling)).to_bytes(10, "big"))
+    )
+    reader = visitor(embedded.exchange, embedded.exchange.firm("Falling Works"))
+    mine = indexes(reader.get("/audit/mine"))
+    assert len(mine) > 2
+    assert mine == sorted(mine, reverse=True)
+    erasable = indexes(reader.get("/audit/erasures"))
+    assert erasable == sorted(erasable, reverse=True)
