@@ -47,8 +47,6 @@ class Folder:
     def cosigner(self) -> Cosigner:
         """Return the witness's key. Raises LedgerError when others could read it."""
         path = self.path / "key"
-        if not self.path.is_dir():
-            raise LedgerError(f"{self.path} holds no witness; make one with `init`")
         try:
             mode = path.stat().st_mode
             text = path.read_text("utf-8").strip()
@@ -59,7 +57,9 @@ class Folder:
         return decode_key(text)
 
     def state(self) -> State:
-        """Return the witness's state."""
+        """Return the witness's state. Raises LedgerError where there is none."""
+        if not (self.path / "key").exists() and not (self.path / "witness.db").exists():
+            raise LedgerError(f"{self.path} holds no witness; make one with `init`")
         return State(self.path / "witness.db")
 
     def logs(self) -> list[Verifier]:
