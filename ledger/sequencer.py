@@ -104,6 +104,7 @@ class Sequencer:
             try:
                 turn = self._storage.turn()
                 if turn is None:
+                    self.trouble = None
                     self._keep_checkpoints()
                     continue
                 with closing(turn):
@@ -116,6 +117,10 @@ class Sequencer:
             except LedgerError as error:
                 # Whoever waits meanwhile asks for itself; the next attempt may find the database again.
                 self.trouble = str(error)
+            except Exception as error:
+                # Without this thread nothing that this process writes is sequenced by it any more, so it outlives what
+                # nobody expected. The error may hold what is secret, so only its kind is told.
+                self.trouble = f"the thread that sequences met with {type(error).__name__}"
             self._ended.wait(_RETRY_SECONDS)
 
     def _contend(self, turn: Any) -> None:

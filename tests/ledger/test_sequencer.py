@@ -281,6 +281,27 @@ def rest(worker, known):
     worker.stdout.close()
 
 
+def test_the_thread_outlives_what_nobody_expected_and_tells_its_kind_alone(sqlite_log, record, monkeypatch):
+    look, met = sqlite_log.storage.turn, []
+
+    def turn():
+        if not met:
+            met.append(True)
+            raise RuntimeError("a salt")
+        assert sqlite_log._sequencer.trouble == "the thread that sequences met with RuntimeError"
+        return look()
+
+    monkeypatch.setattr(sqlite_log.storage, "turn", turn)
+    sqlite_log.start()
+    try:
+        record(sqlite_log)
+        sqlite_log.latest()
+        wait_until(lambda: sqlite_log.storage.view().checkpoint.size == sqlite_log.size())
+        assert sqlite_log._sequencer.trouble is None
+    finally:
+        sqlite_log.stop()
+
+
 def test_where_every_step_sequences_itself_the_thread_stores_the_newest_checkpoint(sqlite_log, record):
     for _ in range(5):
         sqlite_log.receipt(record(sqlite_log))
