@@ -28,7 +28,7 @@ _DATE = {"zh": "yyyy-MM-dd", "en": "d MMM yyyy"}
 
 
 def init_app(app: Flask) -> None:
-    """Register the filters and the globals `static_url`, `has_endpoint` and `zone_name` on `app`."""
+    """Register the filters and the globals `static_url`, `has_endpoint`, `zone_name` and `zone_key` on `app`."""
     app.jinja_env.filters.update(
         money=money,
         number=number,
@@ -43,7 +43,10 @@ def init_app(app: Flask) -> None:
         progress_words=progress_words,
     )
     app.jinja_env.globals.update(
-        static_url=static_url, has_endpoint=lambda name: name in app.view_functions, zone_name=zone_name
+        static_url=static_url,
+        has_endpoint=lambda name: name in app.view_functions,
+        zone_name=zone_name,
+        zone_key=zone_key,
     )
 
 
@@ -193,6 +196,11 @@ def zone_name(at: datetime | None = None) -> str:
         return "UTC"
     hours, minutes = divmod(abs(offset) // timedelta(minutes=1), 60)
     return f"UTC{'-' if offset < timedelta() else '+'}{hours}" + (f":{minutes:02d}" if minutes else "")
+
+
+def zone_key() -> str:
+    """Return the IANA name of the display zone, by which a browser shows its own times in it."""
+    return "UTC" if zone() is UTC else str(current_app.config.get("DISPLAY_TIMEZONE", "Asia/Shanghai"))
 
 
 def zone() -> tzinfo:

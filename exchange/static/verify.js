@@ -9,12 +9,16 @@
   document.querySelectorAll("[data-words] [data-word]").forEach((item) => { words[item.dataset.word] = item.textContent; });
   const frame = document.querySelector("[data-verifier]");
   if (!V || !T || !frame) return;
-  const { vkey, checkpointUrl, entryUrl } = frame.dataset;
+  const { vkey, checkpointUrl, entryUrl, zone } = frame.dataset;
 
   function say(key, values) {
     return (words[key] || key).replace(/\{(\w+)\}/g, (_, name) => String((values || {})[name] ?? ""));
   }
-  function moment(text) { return new Date(text).toLocaleString(language, { dateStyle: "medium", timeStyle: "long" }); }
+  // In the zone of the pages, and written as they write it.
+  function moment(text) {
+    const at = new Date(text).toLocaleString(language === "en" ? "en-GB" : language, { dateStyle: "medium", timeStyle: "long", timeZone: zone });
+    return at.replace("GMT", "UTC");
+  }
 
   // One line of a verdict, as the macro `checks` draws it. `ok` null: not assessed.
   function line(check) {

@@ -19,6 +19,8 @@ def test_the_browser_remembers_what_it_saw_and_finds_a_rewritten_log(site: Any) 
     page.reload()
     assert site.verdict(page, "[data-verify-head]")[0] == "good"
     assert page.get_by_text("nothing before was changed").first.is_visible()
+    # Its time stands in the zone of all others on the pages, not in that of the browser.
+    assert "UTC+8" in page.locator('[data-check="memory"]').inner_text()
     # As if this browser had seen another log of the same name, key and size.
     forked = site.fork(site.log.size())
     page.evaluate(
