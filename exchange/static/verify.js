@@ -4,7 +4,7 @@
 (function () {
   "use strict";
   const V = globalThis.ledgerVerify, T = globalThis.ledgerTrust, B = globalThis.ledgerBundle;
-  const LARGEST = 200000000, LARGEST_TEXT = 1000000, PIN = "ledger-trust";
+  const LARGEST = 200000000, LARGEST_TEXT = 1000000, PIN = "ledger-trust", SEEN = "ledger-seen";
   const words = {}, language = document.documentElement.lang;
   document.querySelectorAll("[data-words] [data-word]").forEach((item) => { words[item.dataset.word] = item.textContent; });
   const frame = document.querySelector("[data-verifier]");
@@ -109,11 +109,12 @@
   }
 
   // Compare with what this browser saw of the log the last time, then remember the newer one. A fork is never overwritten.
-  async function remember(verdict, policy, origin) {
-    const name = `ledger/${origin}`, kept = store.read(name);
+  // There is one memory and not one for each name of a log, or an exchange could begin anew under another name.
+  async function remember(verdict, policy) {
+    const kept = store.read(SEEN);
     if (!kept) {
       const note = await get(checkpointUrl), { checkpoint } = await T.judge(policy, note);
-      store.write(name, { note });
+      store.write(SEEN, { note });
       verdict.add("memory", true, { size: checkpoint.size }, { key: "first-memory" });
       return;
     }
@@ -121,7 +122,7 @@
       const old = (await T.judge(policy, kept.note)).checkpoint;
       return { ...await extended(old, policy), at: moment(kept.at) };
     });
-    if (found) store.write(name, { note: found.note });
+    if (found) store.write(SEEN, { note: found.note });
   }
 
   function addReceipt(verdict, judged, policy) {
@@ -164,24 +165,22 @@
     show(place, verdict.checks);
   }
 
-  // The head of the log: its signature, its witnesses, and what this browser saw before.
+  // The head of the log: its signature, and what this browser saw before.
   async function onHead(place) {
     if (!await ready(place)) return;
     const verdict = new Verdict();
-    let origin = "";
     try {
       const policy = await trusted();
-      const signed = await verdict.attempt("signature", async () => {
+      await verdict.attempt("signature", async () => {
         const found = await T.judge(policy, await get(checkpointUrl));
-        return { name: found.log.name, size: found.checkpoint.size, origin: found.checkpoint.origin };
+        return { name: found.log.name, size: found.checkpoint.size };
       });
-      origin = signed ? signed.origin : policy.logs[0].name;
-      await remember(verdict, policy, origin);
+      await remember(verdict, policy);
     } catch (error) { verdict.add("memory", null, {}, { key: "unreachable", reason: error.message }); }
     show(place, verdict.checks);
     const forget = place.querySelector("[data-forget]");
-    forget.hidden = !store.read(`ledger/${origin}`);
-    forget.onclick = () => { store.forget(`ledger/${origin}`); forget.hidden = true; };
+    forget.hidden = !store.read(SEEN);
+    forget.onclick = () => { store.forget(SEEN); forget.hidden = true; };
   }
 
   // A receipt or a bundle that somebody brings, with the key or policy and the checkpoint that they trust.

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from ledger import checkpoint
+from ledger.signatures import SigningKey
+
 pytestmark = pytest.mark.browser
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
@@ -24,13 +27,27 @@ def test_the_browser_remembers_what_it_saw_and_finds_a_rewritten_log(site: Any) 
     # As if this browser had seen another log of the same name, key and size.
     forked = site.fork(site.log.size())
     page.evaluate(
-        "([origin, note]) => localStorage.setItem(`ledger/${origin}`, JSON.stringify({note, at: '2026-11-20T08:00:00Z'}))",
-        [site.log.origin, forked],
+        "note => localStorage.setItem('ledger-seen', JSON.stringify({note, at: '2026-11-20T08:00:00Z'}))", forked
     )
     page.reload()
     assert site.verdict(page, "[data-verify-head]") == ("bad", {"signature": "good", "memory": "bad"})
-    kept = page.evaluate("origin => JSON.parse(localStorage.getItem(`ledger/${origin}`)).note", site.log.origin)
+    kept = page.evaluate("JSON.parse(localStorage.getItem('ledger-seen')).note")
     assert kept == forked, "what proves the fork must not be overwritten"
+    page.context.close()
+
+
+def test_a_log_that_begins_anew_under_another_name_and_key_is_noticed(site: Any) -> None:
+    page = site.page("/audit")
+    assert site.verdict(page, "[data-verify-head]")[0] == "good"
+    # From now on the exchange shows a log of its own making, with the key that fits it.
+    key, root = SigningKey.generate(), site.log.root(5)
+    vkey, note = checkpoint.vkey("anew.example/log", key.public), checkpoint.sign("anew.example/log", 5, root, key)
+    shown = page.request.get(site.url + "/audit").text().replace(site.log.vkey, vkey)
+    page.route("**/audit", lambda route: route.fulfill(body=shown, content_type="text/html; charset=utf-8"))
+    page.route("**/checkpoint*", lambda route: route.fulfill(body=note, content_type="text/plain"))
+    page.reload()
+    assert site.verdict(page, "[data-verify-head]") == ("bad", {"signature": "good", "memory": "bad"})
+    assert page.get_by_text("forked, rewritten or replaced").first.is_visible()
     page.context.close()
 
 
