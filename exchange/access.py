@@ -106,7 +106,8 @@ class Actor:
     """A person or token at the door, as the entry point authenticated it; services trust it and nothing else.
 
     `participant` is the firm acted for (None for the exchange's own people and for strangers), `status` its state
-    (pending, verified, suspended, rejected). `scopes` narrows an API token (None: all that the roles allow).
+    (pending, verified, suspended, rejected). `scopes` narrows an API token (None: all that the roles allow), and so do its caveats:
+    `actions`, the last words of the permissions that it may use, `agreements` and `datasets` that it may touch (None: any).
     """
 
     user: str | None = None
@@ -116,6 +117,9 @@ class Actor:
     status: str = ""
     roles: frozenset[Role] = frozenset()
     scopes: frozenset[Permission] | None = None
+    actions: frozenset[str] | None = None
+    agreements: frozenset[str] | None = None
+    datasets: frozenset[str] | None = None
     session: str | None = None
     token: str | None = None
     locale: str = "en"
@@ -129,6 +133,8 @@ class Actor:
             granted &= PENDING_PERMISSIONS
         if self.scopes is not None:
             granted = (granted & self.scopes) | _EVERYBODY
+        if self.actions is not None:
+            granted = frozenset(each for each in granted if each.rsplit(":", 1)[1] in self.actions) | _EVERYBODY
         object.__setattr__(self, "permissions", frozenset(granted))
 
     @property

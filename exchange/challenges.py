@@ -23,7 +23,7 @@ _UNSPEAKABLE = re.compile(r"[^\x20-\x21\x23-\x5b\x5d-\x7e]")
 
 def challenges(error: ExchangeError, status: int) -> list[str]:
     """Return the challenges of a refusal over the API, none for what no credential would mend."""
-    if status == 403 and error.code == "permission-denied" and current_actor().token:
+    if status == 403 and error.code in {"permission-denied", "outside-caveats"} and current_actor().token:
         scope = f', scope="{error.details["permission"]}"' if "permission" in error.details else ""
         return [f'Bearer {_REALM}, error="insufficient_scope"{scope}{_description(error)}']
     if status != 401:

@@ -125,6 +125,10 @@ class Client:
         """Say who this token is."""
         return self.get("/me")
 
+    def revoke_token(self, token: str) -> JSON:
+        """Revoke one of the person's API tokens, and those that were made with it."""
+        return self._call("DELETE", f"/tokens/{token}", headers={"Idempotency-Key": str(uuid.uuid4())})
+
     def verify_participant(self, participant: str, note: str = "") -> JSON:
         """Verify a pending organisation (operator)."""
         return self.post(f"/participants/{participant}/verification", {"note": note})

@@ -13,6 +13,7 @@ from flask_wtf import FlaskForm
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
+from exchange import caveats
 from exchange.access import STRANGER, Actor, Permission, not_verified
 from exchange.database import Database
 from exchange.errors import AuthenticationError, ExchangeError, NotFoundError, PermissionDeniedError
@@ -155,6 +156,10 @@ class _CookieSessions(SecureCookieSessionInterface):
         return super().open_session(app, request)
 
 
+def _sent() -> Any:
+    return request.get_json(silent=True)
+
+
 def init_app(app: Flask) -> None:
     """Install the gate in front of every view and the closing of sessions behind it."""
     app.session_interface = _CookieSessions()
@@ -169,6 +174,9 @@ def init_app(app: Flask) -> None:
             return
         if required_permission(app, endpoint, request.method) is None:
             raise NotFoundError()
+        actor = current_actor()
+        if actor.token is not None:
+            caveats.check(actor, endpoint, request.view_args or {}, _sent, reading)
 
     @app.teardown_request
     def close(_error: BaseException | None) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from exchange import __version__
-from exchange.cli import data, failures, operate, signing, trade
+from exchange.cli import data, failures, operate, signing, tokens, trade
 
 
 class _Group(click.Group):
@@ -50,5 +50,5 @@ def main() -> None:
     """
 
 
-for _command in (*operate.COMMANDS, *data.COMMANDS, *trade.COMMANDS, *signing.COMMANDS):
+for _command in (*operate.COMMANDS, *data.COMMANDS, *trade.COMMANDS, *signing.COMMANDS, *tokens.COMMANDS):
     main.add_command(_command)

@@ -108,7 +108,7 @@ def add_person(given: dict[str, Any]) -> Any:
 def list_tokens() -> dict[str, Any]:
     """List the acting person's tokens."""
     items = [
-        {"id": row.id, "name": row.name, "scopes": row.scopes, "expires_at": row.expires_at.isoformat(),
+        {"id": row.id, "name": row.name, "scopes": row.scopes, "caveats": row.caveats, "expires_at": row.expires_at.isoformat(),
          "revoked": row.revoked_at is not None}
         for row in tokens.tokens_of(reading(), current_actor())
     ]  # fmt: skip

@@ -37,6 +37,14 @@ _ROLES = [
 ]
 
 
+# The actions that an API token can be narrowed to, by the last word of their permissions.
+ACTIONS = {
+    "answer": _("answer requests"), "book": _("book money"), "control": _("steer deliveries"), "erase": _("erase"),
+    "freeze": _("freeze datasets"), "give": _("sign"), "manage": _("manage people and tokens"), "pay": _("pay"),
+    "read": _("read"), "recover": _("recover accounts"), "request": _("request and receive"), "supervise": _("supervise"),
+    "suspend": _("suspend participants"), "use": _("use the own account"), "verify": _("verify participants"), "write": _("write"),
+}  # fmt: skip
+
 # What a password must be, in the language of the page, said before it is broken.
 _RULE = LazyString(lambda: passwords.RULE[1 if str(get_locale() or "en").startswith("zh") else 0])
 
@@ -128,6 +136,9 @@ class PersonForm(FlaskForm):
 class TokenForm(FlaskForm):
     name = StringField(_("What it is for"), [InputRequired(), Length(1, 100)])
     days = IntegerField(_("Valid for days"), [InputRequired(), NumberRange(1, 366)], default=30)
+    agreements = SelectMultipleField(_("Only these agreements"), [Optional()])
+    datasets = SelectMultipleField(_("Only these datasets"), [Optional()])
+    actions = SelectMultipleField(_("Only these actions"), [Optional()])
 
 
 class VerificationForm(FlaskForm):

@@ -113,7 +113,10 @@ class PasswordReset(Base):
 
 
 class ApiToken(Base):
-    """A scoped API token; its SHA-256 is stored, the token itself is shown once. One that a token made names its parent."""
+    """A scoped API token; its SHA-256 is stored, the token itself is shown once. One that a token made names its parent.
+
+    `caveats` narrow it further: `agreements`, `datasets` and `actions`, each a list; what is not named is not narrowed.
+    """
 
     __tablename__ = "api_token"
     __table_args__ = (UniqueConstraint("digest"),)
@@ -124,6 +127,7 @@ class ApiToken(Base):
     digest: Mapped[str] = mapped_column(String(64))
     parent_id: Mapped[str | None] = mapped_column(ForeignKey("api_token.id"), index=True)
     scopes: Mapped[list[str] | None] = mapped_column(JSON)
+    caveats: Mapped[dict[str, list[str]]] = mapped_column(JSON, default=dict)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
     last_used_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -88,12 +88,26 @@ class LoginSchema(Schema):
     days = fields.Integer(load_default=1, validate=validate.Range(1, 366))
 
 
+class CaveatsSchema(Schema):
+    agreements = fields.List(fields.String(validate=validate.Length(1, 64)))
+    datasets = fields.List(fields.String(validate=validate.Length(1, 64)))
+    actions = fields.List(
+        fields.String(validate=validate.Length(1, 64)),
+        metadata={"description": "last words of permissions, such as read"},
+    )
+
+
 class TokenRequestSchema(Schema):
     name = fields.String(required=True, validate=validate.Length(1, 100))
     scopes = fields.List(
         fields.String(validate=validate.OneOf([str(p) for p in Permission])),
         load_default=None,
         allow_none=True,
+    )
+    caveats = fields.Nested(
+        CaveatsSchema,
+        load_default=dict,
+        metadata={"description": "what it may touch and do, and nothing else"},
     )
     days = fields.Integer(load_default=30, validate=validate.Range(1, 366))
 
@@ -103,6 +117,7 @@ class TokenSchema(RecordedSchema):
     token = fields.String(metadata={"description": "given once"})
     name = fields.String()
     scopes = fields.List(fields.String(), allow_none=True)
+    caveats = fields.Nested(CaveatsSchema)
     expires_at = fields.String()
     revoked = fields.Boolean()
 

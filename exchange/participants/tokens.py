@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from exchange.access import ROLE_PERMISSIONS, Actor, Permission, Role
 from exchange.config import Settings
 from exchange.database import memo
-from exchange.errors import AuthenticationError, InvalidInputError, NotFoundError
+from exchange.errors import AuthenticationError, Bilingual, InvalidInputError, NotFoundError
 from exchange.participants import passwords
 from exchange.participants.credentials import digest
 from exchange.participants.models import ApiToken, LoginSession, Participant, User
@@ -23,6 +23,10 @@ from exchange.steps import Step, operation
 
 _PREFIX = "ide_"
 _LONGEST_DAYS = 366
+_MOST_NAMED = 100
+CAVEATS = ("agreements", "datasets", "actions")
+# The last word of each permission.
+_ACTIONS = frozenset(permission.rsplit(":", 1)[1] for permission in Permission)
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ def actor_of_token(connection: Connection, token: str) -> Actor | None:
     if row is None or row.expires_at < datetime.now(UTC):
         return None
     scopes = None if row.scopes is None else frozenset(Permission(scope) for scope in row.scopes)
-    return _actor(row, scopes=scopes, token_id=row.token_id)
+    return _actor(row, scopes=scopes, token_id=row.token_id, caveats=row.caveats)
 
 
 def _person(connection: Connection, question: Select[Any], wanted: str) -> Any:
@@ -140,7 +144,7 @@ _OF_SESSION = (
     .where(_sessions.digest == bindparam("wanted"))
 )
 _OF_TOKEN = (
-    _people(_tokens.id.label("token_id"), _tokens.scopes, _tokens.expires_at)
+    _people(_tokens.id.label("token_id"), _tokens.scopes, _tokens.caveats, _tokens.expires_at)
     .join(ApiToken.__table__, _tokens.user_id == _users.id)
     .where(_tokens.digest == bindparam("wanted"), _tokens.revoked_at.is_(None))
 )
@@ -152,11 +156,13 @@ def _actor(
     session_id: str | None = None,
     scopes: frozenset[Permission] | None = None,
     token_id: str | None = None,
+    caveats: dict[str, list[str]] | None = None,
 ) -> Actor:
+    narrowed = {name: frozenset(values) for name, values in (caveats or {}).items()}
     return Actor(
         user=row.id, name=row.name, participant=row.participant_id, participant_name=row.participant_name or "",
         status=row.status or "", roles=frozenset(Role(role) for role in row.roles), scopes=scopes, session=session_id,
-        token=token_id, locale=row.locale,
+        token=token_id, locale=row.locale, **narrowed,
     )  # fmt: skip
 
 
@@ -188,13 +194,20 @@ def still_holds(
 
 @operation("participants.create_token", Permission.TOKEN_MANAGE, secret_fields=("token",))
 def create_token(
-    step: Step, *, name: str, scopes: list[str] | None = None, days: int = 30, proof: str | None = None
+    step: Step,
+    *,
+    name: str,
+    scopes: list[str] | None = None,
+    caveats: dict[str, list[str]] | None = None,
+    days: int = 30,
+    proof: str | None = None,
 ) -> dict[str, Any]:
     """Make an API token for the acting person; the token is in the answer once and never again.
 
-    `scopes` are permissions that narrow it (None: all of the person's). One that is made with a token can do no more than that
+    `scopes` are permissions that narrow it (None: all of the person's), and so do `caveats`, lists of `agreements`, `datasets` and
+    `actions`: what is named there is all that it may touch or do. One that is made with a token can do no more than that
     one, ends no later, and ends with it when it is revoked. `proof`: the password's hash as it was when the person gave it; one
-    that was changed meanwhile makes no token. Raises InvalidInputError on unknown scopes or days, AuthenticationError where
+    that was changed meanwhile makes no token. Raises InvalidInputError on unknown scopes, caveats or days, AuthenticationError where
     person, password or parent has ended meanwhile.
     """
     known = {str(permission) for permission in step.actor.permissions}
@@ -214,6 +227,7 @@ def create_token(
             ("Mend name or days.", "请修正名称或天数。"),
             field="days",
         )
+    kept = _narrowed(step.actor, caveats or {})
     _require_unchanged(step.session, step.actor.user or "", proof)
     parent, expires = _live_parent(step), step.now + timedelta(days=days)
     if parent is not None:
@@ -223,10 +237,51 @@ def create_token(
     token = new_token(secrets.token_bytes(32))
     row = ApiToken(
         id=step.new_id(), user_id=step.actor.user, name=name.strip()[:100], digest=digest(token), scopes=scopes,
-        parent_id=parent.id if parent else None, created_at=step.now, expires_at=expires,
+        caveats=kept, parent_id=parent.id if parent else None, created_at=step.now, expires_at=expires,
     )  # fmt: skip
     step.session.add(row)
-    return {"id": row.id, "token": token, "expires_at": row.expires_at.isoformat()}
+    return {"id": row.id, "token": token, "caveats": kept, "expires_at": row.expires_at.isoformat()}
+
+
+def _narrowed(actor: Actor, caveats: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Return the caveats of a token that `actor` makes: those given, and where none is given those of the token that makes it.
+
+    Raises InvalidInputError on a caveat of another kind, and on one that would reach further than the maker's own.
+    """
+    kept: dict[str, list[str]] = {}
+    for name in sorted(set(caveats) | set(CAVEATS)):
+        if name not in CAVEATS:
+            raise _wrong_caveat(name, (f"{name!r} is no caveat.", f"{name!r} 不是令牌限制。"))
+        own, given = getattr(actor, name), caveats.get(name)
+        if given is None:
+            kept |= {} if own is None else {name: sorted(own)}
+            continue
+        if not 1 <= len(given) <= _MOST_NAMED or not all(1 <= len(item) <= 64 for item in given):
+            raise _wrong_caveat(
+                name, (f"A caveat names 1 to {_MOST_NAMED} things.", f"每项限制可列出 1 至 {_MOST_NAMED} 个对象。")
+            )
+        if own is not None and not set(given) <= own:
+            raise _wrong_caveat(
+                name,
+                ("A token can only be narrowed, and this reaches further.", "令牌只能缩小范围，此限制超出了原有范围。"),
+            )
+        if name == "actions" and (unknown := sorted(set(given) - _ACTIONS)):
+            raise _wrong_caveat(
+                name, (f"There is no action {', '.join(unknown)[:100]}.", f"没有操作 {'、'.join(unknown)[:100]}。")
+            )
+        kept[name] = sorted(set(given))
+    return kept
+
+
+def _wrong_caveat(name: str, reason: Bilingual) -> InvalidInputError:
+    return InvalidInputError(
+        reason,
+        (
+            "Name agreements, datasets or actions among those of the token that you use.",
+            "请从当前令牌的范围内选择协议、数据集或操作。",
+        ),
+        field=name[:64],
+    )
 
 
 def _live_parent(step: Step) -> ApiToken | None:

@@ -6,15 +6,18 @@ from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from werkzeug.wrappers import Response
+from wtforms.fields.choices import SelectChoice
 
 from exchange.access import Permission
 from exchange.audit.models import SignatureRequest
+from exchange.catalog.models import Dataset
 from exchange.errors import AwaitingSignatureError, ExchangeError
+from exchange.negotiation.models import AgreementRecord
 from exchange.participants import passwords, service, tokens
 from exchange.participants.authentication import cookie_name, set_session_cookie, sign_in, throttled
-from exchange.participants.forms import LoginForm, PasswordForm, PersonForm, RegistrationForm, TokenForm
+from exchange.participants.forms import ACTIONS, LoginForm, PasswordForm, PersonForm, RegistrationForm, TokenForm
 from exchange.participants.models import LoginSession, Participant
 from exchange.web import current_actor, database, reading, requires, run, services, show_in_form
 
@@ -133,14 +136,39 @@ def join() -> Any:
 def manage_tokens() -> Any:
     """List the person's API tokens and make new ones; a token is shown once."""
     form = TokenForm()
+    titles = _offer_caveats(form)
     made = None
     if form.validate_on_submit():
+        chosen = {name: form[name].data for name in tokens.CAVEATS if form[name].data}
         try:
-            made = run("participants.create_token", name=form.name.data, days=form.days.data).result
+            made = run("participants.create_token", name=form.name.data, days=form.days.data, caveats=chosen).result
         except ExchangeError as error:
             show_in_form(error, form, "name")
     rows = tokens.tokens_of(reading(), current_actor())
-    return render_template("participants/tokens.html", form=form, tokens=rows, made=made)
+    return render_template("participants/tokens.html", form=form, tokens=rows, made=made, titles=titles)
+
+
+def _offer_caveats(form: TokenForm) -> dict[str, str]:
+    """Offer what a token can be narrowed to, and return the titles of agreements and datasets by their ids."""
+    actor = current_actor()
+    mine = or_(AgreementRecord.consumer_id == actor.participant, AgreementRecord.provider_id == actor.participant)
+    agreed = (
+        select(AgreementRecord.id, AgreementRecord.dataset_id, Dataset.title)
+        .join(Dataset, Dataset.id == AgreementRecord.dataset_id)
+        .where(mine)
+        .order_by(AgreementRecord.created_at.desc())
+        .limit(100)
+    )
+    agreements = list(reading().execute(agreed)) if actor.participant else []
+    own = select(Dataset.id, Dataset.title).where(Dataset.participant_id == actor.participant).limit(100)
+    datasets = {row.id: row.title for row in reading().execute(own)} if actor.participant else {}
+    datasets |= {row.dataset_id: row.title for row in agreements}
+    named = {row.id: f"{row.title} · {row.id[-12:]}" for row in agreements}
+    form.agreements.choices = [SelectChoice(*item) for item in named.items()]
+    form.datasets.choices = [SelectChoice(*item) for item in datasets.items()]
+    actions = sorted({permission.rsplit(":", 1)[1] for permission in actor.permissions})
+    form.actions.choices = [SelectChoice(action, ACTIONS.get(action, action)) for action in actions]
+    return named | datasets | {action: str(words) for action, words in ACTIONS.items()}
 
 
 @blueprint.post("/account/tokens/<token>/revoke")

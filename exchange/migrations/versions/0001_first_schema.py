@@ -322,6 +322,7 @@ def upgrade() -> None:
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("parent_id", sa.String(length=64), nullable=True),
         sa.Column("scopes", sa.JSON(), nullable=True),
+        sa.Column("caveats", sa.JSON(), nullable=False),
         sa.Column("created_at", exchange.database.UTCDateTime(), nullable=False),
         sa.Column("expires_at", exchange.database.UTCDateTime(), nullable=False),
         sa.Column("last_used_at", exchange.database.UTCDateTime(), nullable=True),
