@@ -62,8 +62,8 @@ def verify(reply: bytes, body: bytes, authorities: Sequence[bytes], *, nonce: in
     several. They must have been valid at the stamped time, not now. `nonce` is what the query asked with;
     without it a reply to somebody else's query over the same bytes is as good. Raises TimestampError.
     """
-    roots = load_certificates(authorities)
     client = _client()
+    roots = load_certificates(authorities)
     if len(reply) > MAX_REPLY_BYTES:
         raise TimestampError("the time-stamp reply is too large")
     try:
@@ -100,6 +100,12 @@ def load_certificates(authorities: Sequence[bytes]) -> list[Any]:
     if not found:
         raise TimestampError("no certificate of a time-stamping authority is given")
     return found
+
+
+def check_authorities(authorities: Sequence[bytes]) -> None:
+    """Raise TimestampError where time stamps cannot be judged by these: no certificate, or a package is missing."""
+    _client()
+    load_certificates(authorities)
 
 
 def _signer(response: Any) -> str:

@@ -81,6 +81,8 @@ class Attesting:
         self._check_quorum()
         for size in sorted({size for size in map(layout.attested_size, self.archive.names) if size is not None}):
             self._check(size)
+        if self.trust.authorities and not any(name.endswith(".tsr") for name in self.archive.names):
+            self._add("time", layout.CHECKPOINT, [], "no time stamp is in the bundle: nothing is proven of the time")
 
     def existed_by(self, index: int) -> datetime | None:
         """Return the moment by which an entry existed at the latest, as verified time stamps and trusted blocks say."""

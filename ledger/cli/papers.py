@@ -16,6 +16,7 @@ from ledger.note import ED25519
 from ledger.policy import Policy, Verdict
 
 _MAX_TEXT = 4 << 20
+_MAX_PARTS = 500
 
 
 def verify_paper(options: argparse.Namespace, policy: Policy | None) -> int:
@@ -144,9 +145,12 @@ def _proof_text(text: str) -> tuple[str, bytes | None]:
     """Return the tlog-proof of a receipt, and the leaf hash that a JSON receipt names."""
     if text.startswith(receipt.HEADER):
         return text, None
+    # Counted before it is parsed: the parser's own limit is the interpreter's, which a program can have raised.
+    if text.count("{") + text.count("[") > _MAX_PARTS:
+        raise LedgerError("neither a tlog-proof nor a JSON receipt: it has more parts than any receipt")
     try:
         document = json.loads(text)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise LedgerError(f"neither a tlog-proof nor a JSON receipt: {error}") from error
     inside = document.get("receipt", document)
     found = receipt.Receipt.from_json(inside if isinstance(inside, dict) else {})

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ledger.anchors.rfc3161 import check_authorities
 from ledger.bundle import Trust
 from ledger.cli.bundles import check_bundle, looks_like_bundle
 from ledger.cli.fsck import check_log
@@ -46,5 +47,8 @@ def _run(options: argparse.Namespace) -> int:
     policy = load_policy(options.policy, options.key)
     if not looks_like_bundle(options.file):
         return verify_paper(options, policy)
-    trust = Trust(policy, [path.read_bytes() for path in options.tsa_ca], parse_blocks(options.block))
+    authorities = [path.read_bytes() for path in options.tsa_ca]
+    if authorities:
+        check_authorities(authorities)
+    trust = Trust(policy, authorities, parse_blocks(options.block))
     return check_bundle(options, options.file, trust, "key" if options.policy is None else "policy")

@@ -159,6 +159,22 @@ def test_a_folder_without_a_witness_is_said_to_be_one(tmp_path, capsys, action):
     assert capsys.readouterr().err == f"error: {tmp_path / 'absent'} holds no witness; make one with `init`\n"
 
 
+def test_a_certificate_is_read_even_where_no_stamp_is_in_the_bundle(case, capsys, make_authority, tmp_path):
+    folder, vkey = case
+    words = ["verify", str(folder / "evidence.zip"), "--key", vkey, "--tsa-ca"]
+    assert main([*words, str(folder / "old")]) == 2
+    assert "not a certificate of a time-stamping authority" in capsys.readouterr().err
+    assert main([*words, str(make_authority().root)]) == 0
+    assert "no time stamp is in the bundle: nothing is proven of the time" in capsys.readouterr().out
+
+
+def test_time_stamps_without_their_package_are_unusable(case, capsys, monkeypatch):
+    folder, vkey = case
+    monkeypatch.setitem(sys.modules, "rfc3161_client", None)
+    assert main(["verify", str(folder / "evidence.zip"), "--key", vkey, "--tsa-ca", str(folder / "old")]) == 2
+    assert "time stamps need the package rfc3161-client" in capsys.readouterr().err
+
+
 def test_an_unpacked_bundle_is_not_taken_for_a_log_that_was_cut_short(case, capsys):
     folder, vkey = case
     with zipfile.ZipFile(folder / "evidence.zip") as bundle:
