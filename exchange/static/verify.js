@@ -114,15 +114,21 @@
     const kept = store.read(SEEN);
     if (!kept) {
       const note = await get(checkpointUrl), { checkpoint } = await T.judge(policy, note);
-      store.write(SEEN, { note });
+      store.write(SEEN, { note, trust: policy.text });
       verdict.add("memory", true, { size: checkpoint.size }, { key: "first-memory" });
       return;
     }
+    let isOther = false;
     const found = await verdict.attempt("memory", async () => {
-      const old = (await T.judge(policy, kept.note)).checkpoint;
+      // The page's key may have changed under record. What was seen is judged by the key of then, and the new one is not vouched for.
+      const then = policy.own || !kept.trust ? policy : await T.parseTrust(kept.trust), old = (await T.judge(then, kept.note)).checkpoint;
+      isOther = then.text !== policy.text;
       return { ...await extended(old, policy), at: moment(kept.at) };
     });
-    if (found) store.write(SEEN, { note: found.note });
+    if (!found) return;
+    if (!isOther) { store.write(SEEN, { note: found.note, trust: policy.text }); return; }
+    verdict.checks.pop();
+    verdict.add("memory", null, found, { key: "other-key-memory" });
   }
 
   function addReceipt(verdict, judged, policy) {

@@ -51,6 +51,20 @@ def test_a_log_that_begins_anew_under_another_name_and_key_is_noticed(site: Any)
     page.context.close()
 
 
+def test_a_key_that_has_changed_is_told_from_a_log_that_was_rewritten(site: Any) -> None:
+    page, former, size = site.page("/audit"), SigningKey.generate(), site.log.size()
+    assert site.verdict(page, "[data-verify-head]")[0] == "good"
+    for root, expected in ((site.log.root(size), "none"), (b"\7" * 32, "bad")):
+        seen = checkpoint.sign(site.log.origin, size, root, former)
+        trust = checkpoint.vkey(site.log.origin, former.public)
+        page.evaluate("seen => localStorage.setItem('ledger-seen', JSON.stringify(seen))",
+                      {"note": seen, "trust": trust, "at": "2026-11-20T08:00:00Z"})  # fmt: skip
+        page.reload()
+        assert site.verdict(page, "[data-verify-head]") == (expected, {"signature": "good", "memory": expected})
+        assert page.evaluate("JSON.parse(localStorage.getItem('ledger-seen')).note") == seen
+    page.context.close()
+
+
 def test_the_page_of_an_entry_is_verified_as_it_opens_with_chain_and_path_drawn(site: Any) -> None:
     entry, _ = site.receipt()
     page = site.page(f"/audit/entries/{entry.index}")
