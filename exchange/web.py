@@ -13,7 +13,7 @@ from flask_wtf import FlaskForm
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session
 
-from exchange import caveats
+from exchange import caveats, gates
 from exchange.access import STRANGER, Actor, Permission, not_verified
 from exchange.database import Database
 from exchange.errors import AuthenticationError, ExchangeError, NotFoundError, PermissionDeniedError
@@ -42,7 +42,8 @@ def requires(permission: Permission) -> Callable[[View], View]:
     def mark(view: View) -> View:
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            check(permission)
+            with gates.asked("permission", current_actor(), permission=permission, endpoint=request.endpoint):
+                check(permission)
             return view(*args, **kwargs)
 
         setattr(guarded, _MARK, permission)
@@ -176,7 +177,8 @@ def init_app(app: Flask) -> None:
             raise NotFoundError()
         actor = current_actor()
         if actor.token is not None:
-            caveats.check(actor, endpoint, request.view_args or {}, _sent, reading)
+            with gates.asked("permission", actor, endpoint=endpoint):
+                caveats.check(actor, endpoint, request.view_args or {}, _sent, reading)
 
     @app.teardown_request
     def close(_error: BaseException | None) -> None:

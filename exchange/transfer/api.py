@@ -9,7 +9,8 @@ from typing import Any
 from flask import Response, g, request
 from flask_smorest import Blueprint
 
-from exchange.access import Permission
+from exchange import gates
+from exchange.access import Actor, Permission
 from exchange.errors import AuthenticationError, InvalidInputError, NotFoundError, PolicyDeniedError
 from exchange.participants import keys
 from exchange.transfer import decision, delivery, possession, schemas, service
@@ -49,9 +50,10 @@ def describe(row: TransferProcess) -> dict[str, Any]:
 @requires(Permission.TRANSFER_REQUEST)
 def create(given: dict[str, Any], agreement: str) -> Any:
     """Ask for one use of an agreement; the artefact is prepared in the background."""
-    outcome = run("transfer.request", agreement=agreement, format=given["format"])
-    if outcome.result["reasons"]:
-        raise decision.denied(outcome.result["reasons"])
+    with gates.asked("policy", current_actor(), agreement=agreement):
+        outcome = run("transfer.request", agreement=agreement, format=given["format"])
+        if outcome.result["reasons"]:
+            raise decision.denied(outcome.result["reasons"])
     return answer(outcome)[0]
 
 
@@ -77,7 +79,8 @@ def show(transfer: str) -> dict[str, Any]:
 def token(transfer: str) -> Any:
     """Give a short-lived access token for fetching this transfer's parts; with a proof in the header DPoP it is bound to that key."""
     key = possession.to_bind()
-    with deciding(transfer):
+    received(transfer)
+    with gates.asked("policy", current_actor(), transfer=transfer), deciding(transfer):
         return service.token(services(), reading(), current_actor(), transfer, key)
 
 
@@ -90,6 +93,12 @@ def artefact(transfer: str) -> Response:
 
     A bound access token takes the scheme DPoP and, in the header DPoP, a proof for this very request.
     """
+    with gates.asked("permission", current_actor(), transfer=transfer):
+        row = _admitted(transfer)
+    return send(row, opened=False)
+
+
+def _admitted(transfer: str) -> TransferProcess:
     if g.get("access_token"):
         grant = g.grant = possession.granted()
         if grant.transfer != transfer:
@@ -98,11 +107,9 @@ def artefact(transfer: str) -> Response:
                 ("Ask for a token of this transfer.", "请为本次交付申请令牌。"),
                 code="invalid-token",
             )
-        row = delivery.transfer_for_grant(reading(), grant)
-    else:
-        check(Permission.TRANSFER_REQUEST)
-        row = received(transfer)
-    return send(row, opened=False)
+        return delivery.transfer_for_grant(reading(), grant)
+    check(Permission.TRANSFER_REQUEST)
+    return received(transfer)
 
 
 @blueprint.get("/transfers/<transfer>/content")
@@ -183,7 +190,10 @@ class deciding:  # noqa: N801 - reads as a word in `with deciding(transfer)`
 
 def send(row: TransferProcess, *, opened: bool) -> Response:
     """Return the answer with the bytes: decided now, recorded before, again decided at every part."""
-    with deciding(row.id):
+    actor = current_actor()
+    if (grant := g.get("grant")) is not None:
+        actor = Actor(user=grant.user, participant=grant.consumer, token=grant.parent or None)
+    with gates.asked("policy", actor, transfer=row.id), deciding(row.id):
         service.check_part(reading(), row, datetime.now(UTC))
     body = delivery.opened(services(), reading(), row, current_actor()) if opened else delivery.sealed(services(), row)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
@@ -9,14 +10,14 @@ from flask_babel import gettext as _
 from sqlalchemy import select
 
 from contracts.transfer import Role
-from exchange import jobs
+from exchange import gates, jobs
 from exchange.access import Permission
 from exchange.catalog.models import Dataset
-from exchange.errors import AwaitingSignatureError, ConflictError, NotFoundError
+from exchange.errors import AwaitingSignatureError, ConflictError, NotFoundError, PolicyDeniedError
 from exchange.negotiation import service as negotiation
 from exchange.participants import keys
 from exchange.participants import service as participants
-from exchange.transfer import service
+from exchange.transfer import decision, service
 from exchange.transfer.api import received, send
 from exchange.transfer.forms import AcknowledgementForm
 from exchange.web import current_actor, end_reading, reading, requires, run, services, show_in_form
@@ -45,7 +46,12 @@ def index() -> str:
 @requires(Permission.TRANSFER_REQUEST)
 def create(agreement: str) -> Any:
     """Ask for one use of an agreement and go to the delivery's page, which shows a denial as well."""
-    outcome = run("transfer.request", agreement=agreement)
+    actor = current_actor()
+    with suppress(PolicyDeniedError), gates.asked("policy", actor, agreement=agreement):
+        outcome = run("transfer.request", agreement=agreement)
+        if outcome.result["reasons"]:
+            # The page of the delivery tells the reasons.
+            raise decision.denied(outcome.result["reasons"])
     return redirect(url_for("transfer.show", transfer=outcome.result["transfer"]), code=303)
 
 
