@@ -114,7 +114,7 @@ def staff(home: Path | None, name: str, email: str, roles: tuple[str, ...], pass
     click.echo(f"{name} can sign in as {', '.join(made.result['roles'])}.")
 
 
-@click.command("staff-password", short_help="Give somebody of the exchange who lost the password a one-time code.")
+@click.command("staff-password", short_help="Give staff who lost the password a one-time code.")
 @_HOME
 @click.option("--email", required=True, help="E-mail address of the person.")
 def staff_password(home: Path | None, email: str) -> None:

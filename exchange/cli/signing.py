@@ -33,7 +33,7 @@ _KEYS = click.option(
 )  # fmt: skip
 
 
-@click.group()
+@click.group(short_help="Keys that your organisation, or the exchange, holds.")
 def keys() -> None:
     """Keys that your organisation holds itself, and the exchange's own."""
 
