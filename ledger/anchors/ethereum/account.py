@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ledger.anchors.ethereum.chain import Link, anchor_call, checksum_address, parse_address
+from ledger.anchors.ethereum.importing import kept_recursion_limit
 from ledger.errors import AnchorError, ProofError
 
 
@@ -115,7 +116,8 @@ def _read_private(path: Path, what: str) -> str:
 
 def _eth_account() -> Any:
     try:
-        from eth_account import Account as EthAccount
+        with kept_recursion_limit():
+            from eth_account import Account as EthAccount
     except ImportError as error:
         raise AnchorError("extra-missing", "anchoring needs web3: install the extra `ethereum`") from error
     return EthAccount

@@ -10,6 +10,7 @@ from typing import Any
 
 from ledger.anchors.ethereum import header
 from ledger.anchors.ethereum.chain import Link, anchor_call, artefact, checksum_address, head_call
+from ledger.anchors.ethereum.importing import kept_recursion_limit
 from ledger.anchors.ethereum.keccak import keccak256
 from ledger.errors import AnchorError, ProofError
 
@@ -257,7 +258,8 @@ def _posted(address: str, post: Post) -> Any:
 
 def _web3() -> Any:
     try:
-        from web3 import Web3
+        with kept_recursion_limit():
+            from web3 import Web3
     except ImportError as error:
         raise AnchorError("extra-missing", "anchoring needs web3: install the extra `ethereum`") from error
     return Web3
