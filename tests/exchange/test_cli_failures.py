@@ -35,8 +35,17 @@ NOBODY = "http://127.0.0.1:9"
 SPEAKING = [
     ["offers"], ["domains"], ["negotiations"], ["request", "x", "--purpose", "p"], ["approve", "x"], ["counter", "x", "--price", "5"],
     ["decline", "x", "--reason", "no"], ["accept", "x"], ["fund", "x"], ["fetch", "x"], ["sign"], ["sign", "x"], ["publish", "table.csv"],
+    ["token", "new", "x"], ["token", "list"], ["token", "revoke", "x"],
 ]  # fmt: skip
-LOCAL = [["init"], ["serve"], ["worker"], STAFF, EXPORT, ["doctor"]]
+LOCAL = [
+    ["init"],
+    ["serve"],
+    ["worker"],
+    STAFF,
+    ["staff-password", "--email", "olga@exchange.example"],
+    EXPORT,
+    ["doctor"],
+]
 
 
 @pytest.fixture(autouse=True)
