@@ -11,7 +11,7 @@ ROOT = Path(valuation.__file__).parent
 
 def test_every_data_file_lies_directly_in_a_package() -> None:
     files = list(ROOT.rglob("*.json"))
-    assert len(files) == 5
+    assert len(files) == 6
     assert all((path.parent / "__init__.py").is_file() for path in files)
 
 

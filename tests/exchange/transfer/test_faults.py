@@ -33,7 +33,8 @@ def small_disk() -> Iterator[Callable[[Path, int], Any]]:
         try:
             yield
         finally:
-            subprocess.run(["umount", str(folder)], check=True, timeout=10)
+            # Lazily: a file that is still open must not leave a disk behind; it goes with its last file.
+            subprocess.run(["umount", "--lazy", str(folder)], check=True, timeout=10)
 
     with ExitStack() as stack:
         yield lambda folder, kilobytes: stack.enter_context(_closing(mounted(folder, kilobytes)))
