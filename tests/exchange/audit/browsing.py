@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import shutil
 import threading
 from collections.abc import Iterator
@@ -118,12 +119,22 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
+def _whole(application: Any) -> Any:
+    """Give answers as a whole: Werkzeug's server leaves one open where a browser that goes away resets its connection."""
+
+    def answer(environ: Any, start_response: Any) -> list[bytes]:
+        with contextlib.closing(application(environ, start_response)) as parts:
+            return list(parts)
+
+    return answer
+
+
 @pytest.fixture(scope="module")
 def site(browser: Any, open_exchange: Any, make_trade: Any) -> Iterator[Site]:
     trade = make_trade(open_exchange())
     transfer = trade.started(price_fen=500)
     trade.run(trade.provider, "transfer.terminate", transfer=transfer, reason="Zhang San asked for it.")
-    server = make_server("127.0.0.1", 0, trade.exchange.app, threaded=True)
+    server = make_server("127.0.0.1", 0, _whole(trade.exchange.app), threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield Site(trade, f"http://127.0.0.1:{server.server_port}", browser)
