@@ -82,6 +82,8 @@ def test_an_agreement_of_each_template_fits_its_message(validate, name):
         "agreement": agreement.to_json(),
     }
     validate(f"{NEGOTIATION}/contract-agreement-message-schema.json", message)
+    with pytest.raises(ValidationError):
+        validate(f"{NEGOTIATION}/contract-agreement-message-schema.json", message | {"agreement": {}})
 
 
 def test_numbers_refinements_and_logic_are_written_as_the_schema_asks(validate):

@@ -144,6 +144,9 @@ def test_the_index_can_be_dropped_and_made_again(tmp_path):
         create_search(connection)
         drop_search(connection)
         create_search(connection)
+    with Session(engine) as session:
+        put(session, 1, document("spindle"))
+        assert ids(session, "spindle") == [1]
     engine.dispose()
 
 

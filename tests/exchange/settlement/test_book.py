@@ -118,8 +118,11 @@ def test_no_balance_goes_below_zero_even_by_hand(accounts: Any) -> None:
         _write(exchange, lambda s: s.execute(update(Account).where(Account.id == available).values(balance_fen=-1)))
 
 
-def test_the_guards_can_be_created_twice(exchange: Any) -> None:
+def test_the_guards_can_be_created_twice_and_still_guard(accounts: Any) -> None:
+    exchange, _, available = accounts
     _write(exchange, lambda session: create_guards(session.connection()))
+    with pytest.raises(IntegrityError):
+        _write(exchange, lambda s: s.execute(update(Account).where(Account.id == available).values(balance_fen=-1)))
 
 
 def test_a_settled_escrow_stays_settled(market: Any) -> None:
